@@ -82,7 +82,7 @@ export const aggregationSchema = z.strictObject({
 });
 
 export const runSpecSchema = z.strictObject({
-  name: name,
+  name,
   /** The bundle (base model and tokenizer) by its SHA-256, hex. */
   bundle: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex'),
   task: taskSchema,
