@@ -59,7 +59,10 @@ export type Dim = number | string;
 export interface ValueInfo {
   readonly name: string;
   readonly type: ElementType;
+  /** An empty name is a dimension that is unknown and not named. */
   readonly dims: readonly Dim[];
+  /** True where not even the number of dimensions is stated; `dims` is then empty. */
+  readonly unknownRank?: boolean;
 }
 
 export interface Graph {
