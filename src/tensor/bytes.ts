@@ -1,0 +1,68 @@
+import { endianness } from 'node:os';
+import { FedrotError } from '../errors.js';
+import { BYTES_PER_ELEMENT, type WireDType } from './dtype.js';
+import { decodeBF16, decodeF16, encodeBF16, encodeF16 } from './half.js';
+
+if (endianness() !== 'LE')
+  throw new FedrotError('internal', 'fedrot needs a little-endian machine: tensors travel little-endian');
+
+/** The same bytes at an address that is a multiple of `alignment`; copied only where they are not already. */
+export function aligned(bytes: Uint8Array, alignment: number): Uint8Array {
+  return bytes.byteOffset % alignment === 0 ? bytes : new Uint8Array(bytes);
+}
+
+const words = (bytes: Uint8Array): Uint32Array => {
+  const at = aligned(bytes, 4);
+  return new Uint32Array(at.buffer, at.byteOffset, bytes.length >>> 2);
+};
+
+const halves = (bytes: Uint8Array): Uint16Array => {
+  const at = aligned(bytes, 2);
+  return new Uint16Array(at.buffer, at.byteOffset, bytes.length >>> 1);
+};
+
+const DECODE: Readonly<Record<WireDType, (bytes: Uint8Array) => Float32Array>> = {
+  f32: (bytes) => new Float32Array(new Uint8Array(bytes).buffer),
+  f16: (bytes) => decodeF16(halves(bytes)),
+  bf16: (bytes) => decodeBF16(halves(bytes)),
+};
+
+const ENCODE: Readonly<Record<WireDType, (values: Float32Array) => ArrayBufferView>> = {
+  f32: (values) => values,
+  f16: (values) => encodeF16(values),
+  bf16: (values) => encodeBF16(values),
+};
+
+/** Raw little-endian elements, at any address, as a float32 array of their own. Throws file_invalid where they are not whole elements. */
+export function decodeElements(bytes: Uint8Array, dtype: WireDType): Float32Array {
+  if (bytes.length % BYTES_PER_ELEMENT[dtype] !== 0)
+    throw new FedrotError('file_invalid', `${bytes.length} bytes are not whole ${dtype} elements`);
+  return DECODE[dtype](bytes);
+}
+
+/** Elements as raw little-endian bytes. f32 shares the values' memory; a value beyond f16 or bf16 becomes infinity. */
+export function encodeElements(values: Float32Array, dtype: WireDType): Uint8Array {
+  const view = ENCODE[dtype](values);
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+function firstWith16(bytes: Uint8Array, exponent: number): number {
+  const view = halves(bytes);
+  for (let i = 0; i < view.length; i++) if (((view[i] as number) & exponent) === exponent) return i;
+  return -1;
+}
+
+const FIRST_NOT_FINITE: Readonly<Record<WireDType, (bytes: Uint8Array) => number>> = {
+  f32: (bytes) => {
+    const view = words(bytes);
+    for (let i = 0; i < view.length; i++) if (((view[i] as number) & 0x7f800000) === 0x7f800000) return i;
+    return -1;
+  },
+  f16: (bytes) => firstWith16(bytes, 0x7c00),
+  bf16: (bytes) => firstWith16(bytes, 0x7f80),
+};
+
+/** Index of the first element that is NaN or infinite, −1 if there is none. The bytes are whole elements at any address. */
+export function firstNotFinite(bytes: Uint8Array, dtype: WireDType): number {
+  return FIRST_NOT_FINITE[dtype](bytes);
+}
