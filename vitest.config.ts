@@ -1,11 +1,63 @@
 import { defineConfig } from 'vitest/config';
+import { ClosingLineReporter } from './test/support/closing-line.js';
+
+// Which tests need what. `npm test` runs all but the oracles; `npm run check` adds those.
+const E2E = ['test/e2e/**/*.test.ts'];
+const HOUSE = ['test/house/**/*.test.ts', 'test/architecture.test.ts'];
+const ORACLES = ['test/oracles/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    reporters: ['default', new ClosingLineReporter(process.env.FEDROT_TEST_LABEL)],
+    pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    pool: 'forks',
-    maxWorkers: 2,
+    teardownTimeout: 10_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...E2E, ...HOUSE, ...ORACLES],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // The project about itself: architecture, packaging, documents.
+        extends: true,
+        test: {
+          name: 'house',
+          include: HOUSE,
+          testTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Real processes, each with threads of its own: one file at a time.
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: E2E,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // Independent judges in Python (scripts/python-env.mjs makes their environment).
+        extends: true,
+        test: {
+          name: 'oracles',
+          include: ORACLES,
+          testTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });

@@ -1,14 +1,29 @@
-// Compiles src to dist. Incremental builds are not worth the stale files: dist is made anew each time.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+// Compiles src to dist. The compiler writes beside dist and the folder is swapped in only when all is well: a failed
+// build leaves the last good one, and processes that run from dist meet either the old build or the new one.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sourceFingerprint, STAMP } from './fingerprint.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-rmSync(`${root}dist`, { recursive: true, force: true });
 const fingerprint = sourceFingerprint(root);
-execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.json`], {
-  stdio: 'inherit',
+const next = join(root, `dist-next-${process.pid}`);
+const old = join(root, `dist-old-${process.pid}`);
+process.on('exit', () => {
+  for (const folder of [next, old]) rmSync(folder, { recursive: true, force: true });
 });
-chmodSync(`${root}dist/cli/main.js`, 0o755);
-writeFileSync(`${root}${STAMP}`, fingerprint);
+
+const compiler = join(root, 'node_modules/typescript/bin/tsc');
+const { status } = spawnSync(
+  process.execPath,
+  [compiler, '-p', join(root, 'tsconfig.json'), '--outDir', next, '--noEmitOnError'],
+  { stdio: ['ignore', 2, 2] },
+);
+if (status !== 0) process.exit(1);
+
+const entry = join(next, 'cli/main.js');
+if (existsSync(entry)) chmodSync(entry, 0o755);
+writeFileSync(join(next, STAMP.slice('dist/'.length)), fingerprint);
+if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
+renameSync(next, join(root, 'dist'));

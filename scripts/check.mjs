@@ -1,0 +1,74 @@
+// Every check of the project, one after the other; all run even where one fails, and the table at the end says which.
+//
+//   npm run check                      everything
+//   node scripts/check.mjs --only lint,types
+//   node scripts/check.mjs --skip tests
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const script = (name, ...args) => [process.execPath, join(root, 'scripts', name), ...args];
+const tool = (path, ...args) => [process.execPath, join(root, 'node_modules', path), ...args];
+const vitest = (...args) => tool('vitest/vitest.mjs', 'run', ...args);
+
+/** name → what it shows and the command; `env` is added to the environment. */
+const CHECKS = {
+  types: {
+    shows: 'sources, tests and benches compile',
+    command: tool('typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.test.json'),
+  },
+  lint: {
+    shows: 'no lint error, no warning',
+    command: tool('eslint/bin/eslint.js', '.', '--max-warnings', '0'),
+  },
+  format: {
+    shows: 'files are formatted',
+    command: tool('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
+  },
+  proto: { shows: 'generated types match proto/', command: script('gen-proto.mjs', '--check') },
+  docs: { shows: 'generated documents match the code', command: script('gen-docs.mjs', '--check') },
+  tests: {
+    shows: 'npm test',
+    command: vitest('--project', 'unit', '--project', 'house', '--project', 'e2e'),
+  },
+  python: { shows: "the oracles' Python packages are there", command: script('python-env.mjs') },
+  oracles: {
+    shows: 'independent judges in Python agree',
+    command: vitest('--project', 'oracles'),
+    env: { FEDROT_TEST_LABEL: 'oracles' },
+  },
+};
+
+const names = Object.keys(CHECKS);
+const { values } = parseArgs({ options: { only: { type: 'string' }, skip: { type: 'string' } } });
+const listed = (text) => text?.split(',').map((name) => name.trim());
+const asked = listed(values.only) ?? names;
+const skipped = listed(values.skip) ?? [];
+const unknown = [...asked, ...skipped].filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+  process.stderr.write(`no check is called ${unknown.join(', ')}; there are ${names.join(', ')}\n`);
+  process.exit(2);
+}
+
+const results = [];
+for (const name of names.filter((name) => asked.includes(name) && !skipped.includes(name))) {
+  const { shows, command, env } = CHECKS[name];
+  process.stdout.write(`\n── ${name}: ${shows}\n`);
+  const started = performance.now();
+  const [file, ...args] = command;
+  const { status } = spawnSync(file, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  results.push({ name, ok: status === 0, seconds: (performance.now() - started) / 1000 });
+}
+
+process.stdout.write('\n');
+for (const { name, ok, seconds } of results)
+  process.stdout.write(
+    `${ok ? 'ok    ' : 'FAILED'} ${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s\n`,
+  );
+process.exit(results.every(({ ok }) => ok) ? 0 : 1);

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { cachePath, repoRoot } from '../support/repo.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(cachePath('closing-line-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function closingLineOf(source: string, label?: string): Promise<{ lines: string[]; code: number }> {
+  await writeFile(join(folder, 'sample.test.mjs'), source);
+  await writeFile(
+    join(folder, 'vitest.config.ts'),
+    `import { ClosingLineReporter } from '${join(repoRoot, 'test/support/closing-line.js')}';
+     export default { test: { include: ['*.test.mjs'], reporters: ['default', new ClosingLineReporter(${JSON.stringify(label)})] } };`,
+  );
+  const vitest = join(repoRoot, 'node_modules/vitest/vitest.mjs');
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [vitest, 'run', '--root', folder],
+      { env: { ...process.env, NO_COLOR: '1' } },
+      (error, stdout) => {
+        const lines = stdout.split('\n').filter((line) => /\d+ passed, \d+ failed/.test(line));
+        resolve({ lines, code: error ? 1 : 0 });
+      },
+    );
+  });
+}
+
+const IMPORT = `import { test, describe, beforeAll } from 'vitest';\n`;
+
+test('counts passed, failed and skipped, alone on a line', async () => {
+  const source = `${IMPORT}test('a', () => {}); test('b', () => { throw 1 }); test.skip('c', () => {});`;
+  expect(await closingLineOf(source)).toEqual({ lines: ['1 passed, 1 failed, 1 skipped'], code: 1 });
+});
+
+test('a label stands before it', async () => {
+  expect(await closingLineOf(`${IMPORT}test('a', () => {});`, 'node24')).toEqual({
+    lines: ['node24: 1 passed, 0 failed, 0 skipped'],
+    code: 0,
+  });
+});
+
+test('a file that does not load is a failure', async () => {
+  const { lines, code } = await closingLineOf(`${IMPORT}throw new Error('at load'); test('a', () => {});`);
+  expect({ lines, code }).toEqual({ lines: ['0 passed, 1 failed, 0 skipped'], code: 1 });
+});
+
+test('a suite whose hook throws is a failure even where its tests count as skipped', async () => {
+  const source = `${IMPORT}describe('s', () => { beforeAll(() => { throw 1 }); test('a', () => {}); });`;
+  const { lines, code } = await closingLineOf(source);
+  expect(code).toBe(1);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).not.toMatch(/ 0 failed/);
+});
