@@ -48,14 +48,14 @@ export function encodeElements(values: Float32Array, dtype: WireDType): Uint8Arr
 
 function firstWith16(bytes: Uint8Array, exponent: number): number {
   const view = halves(bytes);
-  for (let i = 0; i < view.length; i++) if (((view[i] as number) & exponent) === exponent) return i;
+  for (let i = 0; i < view.length; i++) if ((view[i]! & exponent) === exponent) return i;
   return -1;
 }
 
 const FIRST_NOT_FINITE: Readonly<Record<WireDType, (bytes: Uint8Array) => number>> = {
   f32: (bytes) => {
     const view = words(bytes);
-    for (let i = 0; i < view.length; i++) if (((view[i] as number) & 0x7f800000) === 0x7f800000) return i;
+    for (let i = 0; i < view.length; i++) if ((view[i]! & 0x7f800000) === 0x7f800000) return i;
     return -1;
   },
   f16: (bytes) => firstWith16(bytes, 0x7c00),

@@ -40,18 +40,18 @@ export function encodeF16(values: Float32Array, target = new Uint16Array(values.
   const { base, implicit, shift } = encodeTables;
   const bits = bitsOf(values);
   for (let i = 0; i < bits.length; i++) {
-    const x = bits[i] as number;
+    const x = bits[i]!;
     const row = x >>> 23;
-    const by = shift[row] as number;
+    const by = shift[row]!;
     let mantissa = x & 0x7fffff;
     if ((row & 0xff) === 0xff && mantissa !== 0) {
       target[i] = ((x >>> 16) & 0x8000) | 0x7e00 | (mantissa >>> 13);
       continue;
     }
-    mantissa |= implicit[row] as number;
+    mantissa |= implicit[row]!;
     const odd = (mantissa >>> by) & 1;
     // A carry out of the mantissa raises the exponent, up to infinity: as rounding must.
-    target[i] = (base[row] as number) + ((mantissa + ((1 << (by - 1)) >>> 0) - 1 + odd) >>> by);
+    target[i] = base[row]! + ((mantissa + ((1 << (by - 1)) >>> 0) - 1 + odd) >>> by);
   }
   return target;
 }
@@ -87,7 +87,7 @@ function f16DecodeTable(): Uint32Array {
 export function decodeF16(halves: Uint16Array, target = new Float32Array(halves.length)): Float32Array {
   const table = f16DecodeTable();
   const bits = bitsOf(target);
-  for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i] as number] as number;
+  for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i]!]!;
   return target;
 }
 
@@ -95,7 +95,7 @@ export function decodeF16(halves: Uint16Array, target = new Float32Array(halves.
 export function encodeBF16(values: Float32Array, target = new Uint16Array(values.length)): Uint16Array {
   const bits = bitsOf(values);
   for (let i = 0; i < bits.length; i++) {
-    const x = bits[i] as number;
+    const x = bits[i]!;
     const isNaN = (x & 0x7fffffff) > 0x7f800000;
     target[i] = isNaN ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
   }
@@ -105,6 +105,6 @@ export function encodeBF16(values: Float32Array, target = new Uint16Array(values
 /** The values of bf16 bit patterns. `target` has the same length. */
 export function decodeBF16(halves: Uint16Array, target = new Float32Array(halves.length)): Float32Array {
   const bits = bitsOf(target);
-  for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] as number) << 16;
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
   return target;
 }

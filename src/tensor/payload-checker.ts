@@ -70,7 +70,7 @@ export class PayloadChecker {
 
   #scan(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length;) {
-      const tensor = this.#tensors[this.#tensor] as TensorInfo;
+      const tensor = this.#tensors[this.#tensor]!;
       const left = tensorBytes(tensor) - this.#within;
       if (left === 0) {
         this.#tensor++;

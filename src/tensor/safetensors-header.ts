@@ -108,7 +108,9 @@ function parseEntry(name: string, value: unknown): SafetensorsEntry {
   const { dtype, shape, data_offsets: offsets } = value;
   const bits = typeof dtype === 'string' && Object.hasOwn(BITS, dtype) ? BITS[dtype] : undefined;
   if (typeof dtype !== 'string' || bits === undefined)
-    throw invalid(`tensor ${label} has the unknown dtype ${JSON.stringify(dtype)?.slice(0, 40)}`);
+    throw invalid(
+      `tensor ${label} has the unknown dtype ${typeof dtype === 'string' ? JSON.stringify(dtype.slice(0, 40)) : `(${typeof dtype})`}`,
+    );
   if (!isCounts(shape)) throw invalid(`tensor ${label} has no shape of integers of at least 0`);
   if (!isCounts(offsets) || offsets.length !== 2)
     throw invalid(`tensor ${label} has no data_offsets [begin, end]`);
