@@ -2,14 +2,14 @@ import { FedrotError } from '../../errors.js';
 import { decodeTensor, encodeTensor } from './codec-tensor.js';
 import { elementTypeCode, elementTypeOf } from './element-type.js';
 import type { Attribute, Dim, Graph, Model, Node, TensorValue, ValueInfo } from './graph.js';
-import { modelProto } from './onnx-proto.js';
-import type {
-  AttributeProto,
-  GraphProto,
-  Int64,
-  ModelProto,
-  NodeProto,
-  ValueInfoProto,
+import {
+  modelProto,
+  type AttributeProto,
+  type GraphProto,
+  type Int64,
+  type ModelProto,
+  type NodeProto,
+  type ValueInfoProto,
 } from './onnx-proto.js';
 
 /** onnx.proto, AttributeProto.AttributeType. */
@@ -133,6 +133,9 @@ function decodeAttribute(proto: AttributeProto, where: string): Attribute {
       return { kind: 'ints', value: (proto.ints ?? []).map(toNumber) };
     case ATTRIBUTE_TYPE.strings:
       return { kind: 'strings', value: (proto.strings ?? []).map((value) => text.decode(value)) };
+    case undefined:
+    default:
+      break;
   }
   throw new FedrotError(
     'op_unsupported',
@@ -172,8 +175,8 @@ export function encodeWithProbes(model: Model, probes: readonly string[]): Uint8
     opsetImport: [...model.opsets].map(([domain, version]) => ({ domain, version })),
     metadataProps: Object.entries(model.metadata).map(([key, value]) => ({ key, value })),
   };
-  // Messages need not be instances of their class for encode(); it reads their properties.
-  return modelProto.encode(proto as unknown as Record<string, unknown>).finish();
+  // encode() reads properties; messages need not be instances of a class.
+  return modelProto.encode({ ...proto }).finish();
 }
 
 function encodeGraph(graph: Graph): GraphProto {

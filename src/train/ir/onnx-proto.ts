@@ -4,7 +4,11 @@ import protobuf from 'protobufjs';
  * The part of onnx.proto (github onnx/onnx, onnx/onnx.proto, IR version 11) that a model for inference needs, as
  * protobufjs' JSON descriptor: field numbers and types are facts of that file. Unknown fields are skipped.
  */
-type Field = { readonly id: number; readonly type: string; readonly rule?: 'repeated' };
+interface Field {
+  readonly id: number;
+  readonly type: string;
+  readonly rule?: 'repeated';
+}
 
 const one = (id: number, type: string): Field => ({ id, type });
 const many = (id: number, type: string): Field => ({ id, type, rule: 'repeated' });

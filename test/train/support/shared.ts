@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** The folder with golden data that lies beside the repo, or where FEDROT_SHARED says. */
-const shared = process.env['FEDROT_SHARED'] ?? join(root, '../shared');
+const shared = process.env.FEDROT_SHARED ?? join(root, '../shared');
 
 export const goldenTrain = join(shared, 'data/golden/train');
 
