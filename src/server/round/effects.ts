@@ -1,0 +1,28 @@
+import type { ErrorCode } from '../../errors.js';
+import type { RunState } from './state.js';
+
+/** What the shell has to do after a step. Assignments and cancellations only notify: the state is what counts. */
+export type Effect =
+  | { readonly type: 'assign'; readonly silo: string; readonly taskId: string }
+  | { readonly type: 'cancel'; readonly silo: string; readonly taskId: string; readonly reason: string }
+  | { readonly type: 'aggregate'; readonly round: number }
+  /** To be recorded: a silo failed, or did not answer in time. */
+  | {
+      readonly type: 'failure';
+      readonly silo: string;
+      readonly taskId: string;
+      readonly code: string;
+      readonly message: string;
+    };
+
+/** Why an event was not taken; the state is as if it had never been sent. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Step {
+  readonly state: RunState;
+  readonly effects: readonly Effect[];
+  readonly refusal?: Refusal;
+}

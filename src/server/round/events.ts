@@ -1,0 +1,42 @@
+import type { ErrorCode } from '../../errors.js';
+import type { CountedUpdate } from './state.js';
+
+/** Everything that can happen to a run; plain JSON. `at` is ms since the Unix epoch, by the coordinator's clock. */
+export type RunEvent =
+  | { readonly type: 'tick'; readonly at: number }
+  | {
+      readonly type: 'join';
+      readonly at: number;
+      readonly silo: string;
+      readonly role: 'trainer' | 'evaluator';
+    }
+  | { readonly type: 'leave'; readonly at: number; readonly silo: string }
+  | {
+      readonly type: 'update';
+      readonly at: number;
+      readonly silo: string;
+      readonly round: number;
+      readonly taskId: string;
+      readonly baseVersion: number;
+      readonly update: CountedUpdate;
+    }
+  | {
+      readonly type: 'task-failed';
+      readonly at: number;
+      readonly silo: string;
+      readonly taskId: string;
+      readonly code: string;
+      readonly message: string;
+    }
+  | { readonly type: 'aggregated'; readonly at: number; readonly round: number }
+  | {
+      readonly type: 'aggregation-failed';
+      readonly at: number;
+      readonly round: number;
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
+  | { readonly type: 'evaluated'; readonly at: number; readonly silo: string; readonly taskId: string }
+  | { readonly type: 'stop'; readonly at: number; readonly reason: string };
+
+export type RunEventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;

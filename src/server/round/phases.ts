@@ -1,0 +1,156 @@
+import { awaitedEvaluations } from './evaluation.js';
+import type { Effect, Step } from './effects.js';
+import { attemptDelayMs } from './retry.js';
+import type { Outcome, RunState, TaskState } from './state.js';
+import {
+  assignedTask,
+  attainableUpdates,
+  awaitedTasks,
+  doneTasks,
+  idleTrainers,
+  isRoundOpen,
+  withTasks,
+} from './tasks.js';
+
+/** The transitions between phases. Each returns the state after it and what has to be done. */
+
+/** Out of waiting, evaluating or a published round: to evaluators, to the next attempt or round, or to the end. */
+export function advance(state: RunState, at: number): Step {
+  if (!isRoundOpen(state)) {
+    const awaited = awaitedEvaluations(state);
+    const ready = state.version === state.policy.rounds.count || attainableUpdates(state) >= minSilos(state);
+    if (awaited.length > 0 && ready) {
+      const dueMs = Math.max(...awaited.map((task) => task.deadlineMs));
+      return { state: { ...state, phase: 'evaluating', dueMs, reason: '' }, effects: [] };
+    }
+    if (state.version === state.policy.rounds.count) return end(state, 'finished', '');
+  }
+  if (attainableUpdates(state) < minSilos(state)) {
+    const have = `${state.trainers.length} of ${minSilos(state)} trainers connected`;
+    const reason = isRoundOpen(state) ? `${have}; ${doneTasks(state).length} updates in hand` : have;
+    return {
+      state: { ...state, phase: 'waiting', dueMs: 0, reason: `waiting for silos: ${reason}` },
+      effects: [],
+    };
+  }
+  return startAttempt(state, at);
+}
+
+function minSilos(state: RunState): number {
+  return state.policy.rounds.minSilos;
+}
+
+/** A new round, or a further attempt of the open one: counted updates stay, every other connected trainer is asked. */
+function startAttempt(state: RunState, at: number): Step {
+  const open: RunState = isRoundOpen(state)
+    ? { ...state, attempt: state.attempt + 1 }
+    : { ...state, round: state.version + 1, attempt: 1, startedMs: at, tasks: [] };
+  const done = new Set(doneTasks(open).map((task) => task.silo));
+  const asked = open.trainers.filter((silo) => !done.has(silo));
+  return assignTo(
+    { ...open, phase: 'collecting', dueMs: at + open.policy.rounds.deadlineMs, reason: '' },
+    asked,
+  );
+}
+
+/** Gives the round's work to these silos (again). */
+export function assignTo(state: RunState, silos: readonly string[]): Step {
+  const tasks = silos.map((silo) => assignedTask(state, silo));
+  return {
+    state: withTasks(state, tasks),
+    effects: tasks.map((task): Effect => ({ type: 'assign', silo: task.silo, taskId: task.id })),
+  };
+}
+
+/**
+ * Looks at an open round after anything has happened: closes it when it is full or its time is over, finds
+ * replacements while the quorum is in danger, gives the attempt up when nobody can complete it.
+ */
+export function settle(state: RunState, at: number): Step {
+  if (!isRoundOpen(state)) return { state, effects: [] };
+  const done = doneTasks(state).length;
+  const enough = done >= minSilos(state);
+  if (state.phase === 'waiting') return enough ? closeRound(state) : { state, effects: [] };
+  if (state.phase !== 'collecting') return { state, effects: [] };
+  const awaited = awaitedTasks(state).length;
+  if (at >= state.dueMs) return enough ? closeRound(state) : missQuorum(state, at, 0);
+  if (enough && awaited === 0) return closeRound(state);
+  if (done + awaited >= minSilos(state)) return { state, effects: [] };
+  const replaced = assignTo(state, idleTrainers(state));
+  const possible = replaced.state.tasks.filter((task) => task.state === 'done' || task.state === 'assigned');
+  if (possible.length >= minSilos(state) || awaitedTasks(replaced.state).length > 0) return replaced;
+  const missed = missQuorum(replaced.state, at, attemptDelayMs(state.attempt));
+  return { ...missed, effects: [...replaced.effects, ...missed.effects] };
+}
+
+/** No more updates: whoever has not answered is late, and the updates in hand are aggregated. */
+function closeRound(state: RunState): Step {
+  const effects: Effect[] = [];
+  const tasks = state.tasks.map((task): TaskState => {
+    if (task.state !== 'assigned') return task;
+    const message = state.trainers.includes(task.silo)
+      ? `no update for round ${state.round} by its deadline`
+      : `left before its update for round ${state.round} was in`;
+    const { silo, id: taskId } = task;
+    effects.push({ type: 'failure', silo, taskId, code: 'deadline_exceeded', message });
+    effects.push({ type: 'cancel', silo, taskId, reason: `round ${state.round} is closed` });
+    return { ...task, state: 'late', message };
+  });
+  effects.push({ type: 'aggregate', round: state.round });
+  return { state: { ...state, phase: 'aggregating', dueMs: 0, reason: '', tasks }, effects };
+}
+
+/** Too few updates: rest and try again, or give the run up. */
+function missQuorum(state: RunState, at: number, delayMs: number): Step {
+  const { maxAttempts } = state.policy.rounds;
+  const why = missReason(state);
+  const effects = awaitedTasks(state).map((task): Effect => ({
+    type: 'failure',
+    silo: task.silo,
+    taskId: task.id,
+    code: 'deadline_exceeded',
+    message: `no update for round ${state.round} by the deadline of attempt ${state.attempt}`,
+  }));
+  if (state.attempt >= maxAttempts) {
+    const ended = end(state, 'failed', `${why}, after ${maxAttempts} attempt(s)`);
+    return { ...ended, effects: [...effects, ...ended.effects] };
+  }
+  const reason = `${why}; attempt ${state.attempt + 1} of ${maxAttempts} follows`;
+  const rested: RunState = { ...state, phase: 'waiting', dueMs: at + delayMs, reason };
+  if (delayMs > 0) return { state: rested, effects };
+  const next = advance(rested, at);
+  return { ...next, effects: [...effects, ...next.effects] };
+}
+
+function missReason(state: RunState): string {
+  const done = doneTasks(state).length;
+  const silent = state.tasks.filter((task) => task.state === 'assigned').map((task) => task.silo);
+  const failed = state.tasks
+    .filter((task) => task.state === 'failed')
+    .map((task) => `${task.silo}: ${task.message ?? 'failed'}`);
+  const parts = [`round ${state.round} has ${done} of the ${minSilos(state)} updates it needs`];
+  if (silent.length > 0) parts.push(`no answer from ${listed(silent)}`);
+  if (failed.length > 0) parts.push(`failed: ${listed(failed)}`);
+  return parts.join('; ');
+}
+
+/** At most three, so that a reason stays one line however many silos there are. */
+function listed(entries: readonly string[]): string {
+  const rest = entries.length - 3;
+  return entries.slice(0, 3).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+/** The run is over; everything outstanding is called off. */
+export function end(state: RunState, outcome: Outcome, reason: string): Step {
+  const why = outcome === 'finished' ? 'the run has finished' : `the run was ${outcome}: ${reason}`;
+  const outstanding = [...state.tasks.filter((task) => task.state === 'assigned'), ...state.evaluations];
+  return {
+    state: { ...state, phase: 'done', outcome, reason, dueMs: 0, evaluations: [] },
+    effects: outstanding.map((task): Effect => ({
+      type: 'cancel',
+      silo: task.silo,
+      taskId: task.id,
+      reason: why,
+    })),
+  };
+}

@@ -1,0 +1,90 @@
+import type { RunSpec } from '../../run-spec.js';
+
+/** What the reducer must know of a run's specification. */
+export type RoundPolicy = Pick<RunSpec, 'rounds' | 'evaluation'>;
+
+export type Phase = 'waiting' | 'collecting' | 'aggregating' | 'evaluating' | 'done';
+export type Outcome = 'finished' | 'stopped' | 'failed';
+
+/** One silo's training task in the current round. `late`: the round closed without it. */
+export interface TaskState {
+  readonly silo: string;
+  /** Unique; a task sent again keeps its id, a task tried anew gets another one. */
+  readonly id: string;
+  readonly state: 'assigned' | 'done' | 'failed' | 'late';
+  /** How often this silo has been given the round's work, from 1. */
+  readonly tries: number;
+  /** The counted update, once done. */
+  readonly update?: CountedUpdate;
+  /** Why it failed or came too late. */
+  readonly message?: string;
+}
+
+export interface CountedUpdate {
+  /** Hex; names the file in the spool. */
+  readonly sha256: string;
+  readonly examples: number;
+}
+
+/** An evaluation that has been asked for and not answered. */
+export interface EvaluationTask {
+  readonly silo: string;
+  readonly id: string;
+  readonly version: number;
+  readonly deadlineMs: number;
+}
+
+/**
+ * Everything that decides what a run does next: plain JSON, so that it is stored as it is.
+ * `round` is `version` while the newest round is published, and `version + 1` while a round is open.
+ */
+export interface RunState {
+  readonly runId: string;
+  readonly policy: RoundPolicy;
+  readonly phase: Phase;
+  /** Null until the run is done. */
+  readonly outcome: Outcome | null;
+  /** Why the run waits, was stopped or failed; empty where there is nothing to say. */
+  readonly reason: string;
+  /** From 1; 0 before the first. */
+  readonly round: number;
+  /** Of the round, from 1; 0 before the first. */
+  readonly attempt: number;
+  /** Newest published version; 0 is the initial adapter. */
+  readonly version: number;
+  /** When the round began, ms since the Unix epoch; 0 before the first. */
+  readonly startedMs: number;
+  /**
+   * When the phase changes by itself: the deadline of collecting, the end of waiting for evaluators, the earliest
+   * start of a further attempt, the next try of a failed aggregation. 0: never.
+   */
+  readonly dueMs: number;
+  /** Connected silos by role, in order of name. */
+  readonly trainers: readonly string[];
+  readonly evaluators: readonly string[];
+  /** Of the current round, in order of the silos' names. */
+  readonly tasks: readonly TaskState[];
+  readonly evaluations: readonly EvaluationTask[];
+  /** The newest version that each evaluator was asked to score. */
+  readonly asked: readonly (readonly [silo: string, version: number])[];
+}
+
+export function initialState(runId: string, policy: RoundPolicy): RunState {
+  return {
+    runId,
+    policy: { rounds: policy.rounds, evaluation: policy.evaluation },
+    phase: 'waiting',
+    outcome: null,
+    reason: `waiting for silos: 0 of ${policy.rounds.minSilos} trainers connected`,
+    round: 0,
+    attempt: 0,
+    version: 0,
+    startedMs: 0,
+    dueMs: 0,
+    trainers: [],
+    evaluators: [],
+    tasks: [],
+    evaluations: [],
+    asked: [],
+  };
+}

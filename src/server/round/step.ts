@@ -1,0 +1,152 @@
+import { refuseUpdate } from './admit.js';
+import type { Effect, Step } from './effects.js';
+import { askEvaluators, expireEvaluations } from './evaluation.js';
+import type { RunEvent, RunEventOf } from './events.js';
+import { advance, assignTo, end, settle } from './phases.js';
+import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
+import type { RunState, TaskState } from './state.js';
+import { insertSorted, taskOf, withTasks } from './tasks.js';
+
+/**
+ * The round: what a run does when something happens. Pure, deterministic, total: any event in any state gives a
+ * state; what does not apply changes nothing, and an update that may not be counted comes back with a refusal.
+ */
+export function step(state: RunState, event: RunEvent): Step {
+  if (state.phase === 'done') return refused(state, event);
+  const timed = tick(state, event.at);
+  if (event.type === 'tick') return timed;
+  if (timed.state.phase === 'done') {
+    const over = refused(timed.state, event);
+    return { ...over, effects: timed.effects };
+  }
+  const handled = handle(timed.state, event);
+  return { ...handled, effects: [...timed.effects, ...handled.effects] };
+}
+
+type Handled = Exclude<RunEvent, { type: 'tick' }>;
+type Handler<T extends Handled['type']> = (state: RunState, event: RunEventOf<T>) => Step;
+
+const HANDLERS: { readonly [T in Handled['type']]: Handler<T> } = {
+  join,
+  leave,
+  update,
+  'task-failed': taskFailed,
+  aggregated,
+  'aggregation-failed': aggregationFailed,
+  evaluated: (state, event) => dropEvaluation(state, event.taskId, event.at),
+  stop: (state, event) => end(state, 'stopped', event.reason),
+};
+
+function handle(state: RunState, event: Handled): Step {
+  const handler = HANDLERS[event.type] as Handler<Handled['type']>;
+  return handler(state, event);
+}
+
+/** An ended run takes nothing, and says so to whoever wants to deliver. */
+function refused(state: RunState, event: RunEvent): Step {
+  const refusal = event.type === 'update' ? refuseUpdate(state, event) : undefined;
+  return refusal === undefined ? unchanged(state) : { ...unchanged(state), refusal };
+}
+
+function unchanged(state: RunState): Step {
+  return { state, effects: [] };
+}
+
+function then(first: Step, next: (state: RunState) => Step): Step {
+  const second = next(first.state);
+  return { ...second, effects: [...first.effects, ...second.effects] };
+}
+
+/** What the passing of time alone brings about. */
+function tick(state: RunState, at: number): Step {
+  const due = state.dueMs > 0 && at >= state.dueMs;
+  return then(expireEvaluations(state, at), (now) => {
+    if (now.phase === 'evaluating') return advance(now, at);
+    if (!due) return unchanged(now);
+    if (now.phase === 'collecting') return settle(now, at);
+    if (now.phase === 'waiting') return advance(now, at);
+    const again: Effect = { type: 'aggregate', round: now.round };
+    return { state: { ...now, dueMs: 0, reason: '' }, effects: [again] };
+  });
+}
+
+/** While it waits without a set time, a run looks again whenever something has happened. */
+function proceed(state: RunState, at: number): Step {
+  return then(settle(state, at), (now) => {
+    if (now.phase === 'evaluating') return advance(now, at);
+    return now.phase === 'waiting' && now.dueMs === 0 ? advance(now, at) : unchanged(now);
+  });
+}
+
+function join(state: RunState, event: RunEventOf<'join'>): Step {
+  const { silo, at } = event;
+  const without = { trainers: removed(state.trainers, silo), evaluators: removed(state.evaluators, silo) };
+  if (event.role === 'evaluator') {
+    const joined = { ...state, ...without, evaluators: insertSorted(state.evaluators, silo) };
+    return then(askEvaluators(joined, at), (now) => proceed(now, at));
+  }
+  const isBack = !state.trainers.includes(silo);
+  const joined = { ...state, ...without, trainers: insertSorted(state.trainers, silo) };
+  const task = taskOf(joined, silo);
+  const again =
+    isBack &&
+    joined.phase === 'collecting' &&
+    (task?.state === 'assigned' ||
+      (task?.state === 'failed' && task.tries < joined.policy.rounds.maxAttempts));
+  return then(again ? assignTo(joined, [silo]) : unchanged(joined), (now) => proceed(now, at));
+}
+
+function leave(state: RunState, event: RunEventOf<'leave'>): Step {
+  const { silo, at } = event;
+  const left = {
+    ...state,
+    trainers: removed(state.trainers, silo),
+    evaluators: removed(state.evaluators, silo),
+  };
+  return proceed(left, at);
+}
+
+function removed(names: readonly string[], name: string): readonly string[] {
+  return names.includes(name) ? names.filter((entry) => entry !== name) : names;
+}
+
+function update(state: RunState, event: RunEventOf<'update'>): Step {
+  const refusal = refuseUpdate(state, event);
+  if (refusal !== undefined) return { ...unchanged(state), refusal };
+  const tasks = state.tasks.map((task): TaskState => {
+    if (task.silo !== event.silo) return task;
+    const { silo, id, tries } = task;
+    return { silo, id, tries, state: 'done', update: event.update };
+  });
+  return proceed({ ...state, tasks }, event.at);
+}
+
+function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
+  const { silo, taskId, code, message, at } = event;
+  const failure: Effect = { type: 'failure', silo, taskId, code, message };
+  if (state.evaluations.some((task) => task.id === taskId && task.silo === silo))
+    return then({ state, effects: [failure] }, (now) => dropEvaluation(now, taskId, at));
+  const task = taskOf(state, silo);
+  if (task?.id !== taskId || task.state !== 'assigned') return unchanged(state);
+  const failed = withTasks(state, [{ ...task, state: 'failed', message: `${code}: ${message}` }]);
+  return then({ state: failed, effects: [failure] }, (now) => proceed(now, at));
+}
+
+function dropEvaluation(state: RunState, taskId: string, at: number): Step {
+  const evaluations = state.evaluations.filter((task) => task.id !== taskId);
+  return proceed({ ...state, evaluations }, at);
+}
+
+function aggregated(state: RunState, event: RunEventOf<'aggregated'>): Step {
+  if (state.phase !== 'aggregating' || event.round !== state.round) return unchanged(state);
+  const published: RunState = { ...state, version: state.round, dueMs: 0, reason: '' };
+  return then(askEvaluators(published, event.at), (now) => advance(now, event.at));
+}
+
+function aggregationFailed(state: RunState, event: RunEventOf<'aggregation-failed'>): Step {
+  if (state.phase !== 'aggregating' || event.round !== state.round) return unchanged(state);
+  const why = `round ${state.round} could not be aggregated (${event.code}): ${event.message}`;
+  if (!PASSING_CODES.has(event.code)) return end(state, 'failed', why);
+  const dueMs = event.at + AGGREGATION_RETRY_MS;
+  return { state: { ...state, dueMs, reason: `${why}; trying again` }, effects: [] };
+}

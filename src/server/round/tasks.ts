@@ -1,0 +1,54 @@
+import type { RunState, TaskState } from './state.js';
+
+/** Pure questions about the silos of a run. */
+
+export function insertSorted(names: readonly string[], name: string): readonly string[] {
+  return names.includes(name) ? names : [...names, name].sort();
+}
+
+export function taskOf(state: RunState, silo: string): TaskState | undefined {
+  return state.tasks.find((task) => task.silo === silo);
+}
+
+/** A round is open from its start until its version is published. */
+export function isRoundOpen(state: RunState): boolean {
+  return state.round === state.version + 1;
+}
+
+/** Tasks with a counted update. */
+export function doneTasks(state: RunState): readonly TaskState[] {
+  return state.tasks.filter((task) => task.state === 'done');
+}
+
+/** Assigned tasks whose silo is connected: an answer may come at any moment. */
+export function awaitedTasks(state: RunState): readonly TaskState[] {
+  return state.tasks.filter((task) => task.state === 'assigned' && state.trainers.includes(task.silo));
+}
+
+/** Connected trainers that this round has not asked yet. */
+export function idleTrainers(state: RunState): readonly string[] {
+  return state.trainers.filter((silo) => taskOf(state, silo) === undefined);
+}
+
+/** How many updates a (further) attempt could end with: those in hand and those of connected trainers. */
+export function attainableUpdates(state: RunState): number {
+  if (!isRoundOpen(state)) return state.trainers.length;
+  const done = doneTasks(state);
+  return done.length + state.trainers.filter((silo) => !done.some((task) => task.silo === silo)).length;
+}
+
+/** The silo's task given (again): an assigned one keeps its id, a failed or missing one gets a new one. */
+export function assignedTask(state: RunState, silo: string): TaskState {
+  const before = taskOf(state, silo);
+  if (before?.state === 'assigned') return before;
+  const tries = (before?.tries ?? 0) + 1;
+  return { silo, id: `${state.runId}/${state.round}/${silo}/${tries}`, state: 'assigned', tries };
+}
+
+/** The state with these tasks added or replaced, still in order of name. */
+export function withTasks(state: RunState, tasks: readonly TaskState[]): RunState {
+  const replaced = new Set(tasks.map((task) => task.silo));
+  const merged = [...state.tasks.filter((task) => !replaced.has(task.silo)), ...tasks];
+  merged.sort((x, y) => (x.silo < y.silo ? -1 : 1));
+  return { ...state, tasks: merged };
+}

@@ -1,0 +1,92 @@
+import type { RunEvent } from '../../../src/server/round/events.js';
+import type { Effect } from '../../../src/server/round/effects.js';
+import { initialState, type RoundPolicy, type RunState } from '../../../src/server/round/state.js';
+import { step } from '../../../src/server/round/step.js';
+
+export function policy(
+  rounds: Partial<RoundPolicy['rounds']> = {},
+  evaluation: Partial<RoundPolicy['evaluation']> = {},
+): RoundPolicy {
+  return {
+    rounds: { count: 2, minSilos: 2, deadlineMs: 1000, maxAttempts: 3, ...rounds },
+    evaluation: { every: 1, timeoutMs: 500, ...evaluation },
+  };
+}
+
+/** A run driven by hand: events in, effects of the last event out. */
+export class Table {
+  state: RunState;
+  at = 0;
+  effects: readonly Effect[] = [];
+  refusal: string | undefined;
+
+  constructor(given: RoundPolicy = policy()) {
+    this.state = initialState('run', given);
+  }
+
+  send(event: RunEvent): this {
+    const { state, effects, refusal } = step(this.state, event);
+    this.state = state;
+    this.effects = effects;
+    this.refusal = refusal?.code;
+    return this;
+  }
+
+  join(...silos: string[]): this {
+    for (const silo of silos) this.send({ type: 'join', at: this.at, silo, role: 'trainer' });
+    return this;
+  }
+
+  evaluator(silo: string): this {
+    return this.send({ type: 'join', at: this.at, silo, role: 'evaluator' });
+  }
+
+  leave(silo: string): this {
+    return this.send({ type: 'leave', at: this.at, silo });
+  }
+
+  taskId(silo: string): string {
+    return this.state.tasks.find((task) => task.silo === silo)?.id ?? 'none';
+  }
+
+  update(silo: string, changes: Partial<Extract<RunEvent, { type: 'update' }>> = {}): this {
+    return this.send({
+      type: 'update',
+      at: this.at,
+      silo,
+      round: this.state.round,
+      taskId: this.taskId(silo),
+      baseVersion: this.state.version,
+      update: { sha256: `${silo}-${this.state.round}`, examples: 10 },
+      ...changes,
+    });
+  }
+
+  fail(silo: string, taskId = this.taskId(silo)): this {
+    return this.send({
+      type: 'task-failed',
+      at: this.at,
+      silo,
+      taskId,
+      code: 'data_empty',
+      message: 'no rows',
+    });
+  }
+
+  aggregated(round = this.state.round): this {
+    return this.send({ type: 'aggregated', at: this.at, round });
+  }
+
+  later(ms: number): this {
+    this.at += ms;
+    return this.send({ type: 'tick', at: this.at });
+  }
+
+  assigned(): string[] {
+    return this.effects.filter((effect) => effect.type === 'assign').map((effect) => effect.silo);
+  }
+
+  kinds(): string[] {
+    return this.effects.map((effect) => effect.type);
+  }
+}
