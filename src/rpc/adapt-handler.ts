@@ -96,6 +96,7 @@ async function* incoming(
   } catch (error) {
     throw error instanceof FedrotError ? error : callerLeft(context);
   }
+  // A destroyed call ends the iteration without an error.
   if (context.signal.aborted) throw callerLeft(context);
 }
 

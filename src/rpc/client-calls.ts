@@ -1,6 +1,7 @@
-import type { CallOptions as GrpcCallOptions, Client, Metadata, MethodDefinition } from '@grpc/grpc-js';
+import type { CallOptions as GrpcCallOptions, Client, Metadata } from '@grpc/grpc-js';
 import { FedrotError } from '../errors.js';
 import { decodeResponse, type Decoded } from './decode.js';
+import type { Method } from './protos.js';
 import type { CallOptions } from './services.js';
 import { fromServiceError } from './status.js';
 
@@ -9,8 +10,6 @@ export interface CallEnvironment {
   readonly client: Client;
   readonly metadata: () => Metadata;
 }
-
-type Method = MethodDefinition<object, object>;
 
 /** A unary call without an answer after so long has failed; ms. */
 const DEFAULT_UNARY_DEADLINE_MS = 30_000;

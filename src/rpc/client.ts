@@ -1,4 +1,4 @@
-import { Client, Metadata, type ServiceDefinition } from '@grpc/grpc-js';
+import { Client, Metadata } from '@grpc/grpc-js';
 import {
   ADMIN_MAX_MESSAGE_BYTES,
   clientChannelOptions,
@@ -6,7 +6,7 @@ import {
 } from './channel-options.js';
 import { clientStreamCall, serverStreamCall, unaryCall, type CallEnvironment } from './client-calls.js';
 import { channelCredentials, PLAINTEXT, type Security } from './credentials.js';
-import { adminServiceDefinition, siloServiceDefinition } from './protos.js';
+import { adminService, handlerName, siloService, type Service } from './protos.js';
 import type { AdminCalls, SiloCalls } from './services.js';
 
 export interface RpcClientOptions {
@@ -26,16 +26,16 @@ export type RpcClient<Calls> = Calls & {
 
 /** Calls of a silo. Connects with the first call, and again by itself after a break. */
 export function createSiloClient(options: RpcClientOptions): RpcClient<SiloCalls> {
-  return createClient<SiloCalls>(siloServiceDefinition, options);
+  return createClient<SiloCalls>(siloService, options);
 }
 
 /** Calls of an operator. */
 export function createAdminClient(options: RpcClientOptions): RpcClient<AdminCalls> {
   const transport = { maxMessageBytes: ADMIN_MAX_MESSAGE_BYTES, ...options.transport };
-  return createClient<AdminCalls>(adminServiceDefinition, { ...options, transport });
+  return createClient<AdminCalls>(adminService, { ...options, transport });
 }
 
-function createClient<Calls>(definition: ServiceDefinition, options: RpcClientOptions): RpcClient<Calls> {
+function createClient<Calls>(service: Service, options: RpcClientOptions): RpcClient<Calls> {
   const client = new Client(
     options.address,
     channelCredentials(options.security ?? PLAINTEXT),
@@ -54,13 +54,13 @@ function createClient<Calls>(definition: ServiceDefinition, options: RpcClientOp
       client.close();
     },
   };
-  for (const [key, method] of Object.entries(definition)) {
+  for (const [key, method] of Object.entries(service.methods)) {
     const make = method.requestStream
       ? clientStreamCall
       : method.responseStream
         ? serverStreamCall
         : unaryCall;
-    calls[key.charAt(0).toLowerCase() + key.slice(1)] = make(environment, method);
+    calls[handlerName(key)] = make(environment, method);
   }
   return calls as unknown as RpcClient<Calls>;
 }

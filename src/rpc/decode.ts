@@ -1,28 +1,26 @@
-import type { MethodDefinition } from '@grpc/grpc-js';
 import { FedrotError } from '../errors.js';
 import { requireSafeIntegers } from './integers.js';
+import type { Method } from './protos.js';
 
 /** What a deserializer returns for bytes that are no valid message: grpc-js would hide a thrown error behind INTERNAL. */
 export type Decoded<T> = T | FedrotError;
 
-type AnyMethod = MethodDefinition<object, object>;
-
 /** Deserializer of requests that returns every failure as a FedrotError instead of throwing it. */
-export function decodeRequest(method: AnyMethod): (bytes: Buffer) => Decoded<object> {
+export function decodeRequest(method: Method): (bytes: Buffer) => Decoded<object> {
   return decoder(method, 'request', typeName(method, 'requestType'), (bytes) =>
     method.requestDeserialize(bytes),
   );
 }
 
 /** The same for responses, on the client. */
-export function decodeResponse(method: AnyMethod): (bytes: Buffer) => Decoded<object> {
+export function decodeResponse(method: Method): (bytes: Buffer) => Decoded<object> {
   return decoder(method, 'response', typeName(method, 'responseType'), (bytes) =>
     method.responseDeserialize(bytes),
   );
 }
 
 function decoder(
-  method: AnyMethod,
+  method: Method,
   what: string,
   type: string,
   deserialize: (bytes: Buffer) => object,
@@ -43,7 +41,7 @@ function decoder(
   };
 }
 
-function typeName(method: AnyMethod, key: 'requestType' | 'responseType'): string {
+function typeName(method: Method, key: 'requestType' | 'responseType'): string {
   // proto-loader's definitions carry the descriptors, grpc-js' type of them does not say so.
   const { type } = (method as unknown as Record<typeof key, { readonly type: { readonly name: string } }>)[
     key

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { loadPackageDefinition } from '@grpc/grpc-js';
+import { loadPackageDefinition, type MethodDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType } from './gen/admin.js';
 
@@ -21,5 +21,20 @@ export const reflectionPackage: PackageDefinition = loadSync('fedrot/v1/admin.pr
 
 const loaded = loadPackageDefinition(reflectionPackage) as unknown as ProtoGrpcType;
 
-export const siloServiceDefinition = loaded.fedrot.v1.SiloService.service;
-export const adminServiceDefinition = loaded.fedrot.v1.AdminService.service;
+/** One service with its methods as the adapters see them: messages are objects. */
+export interface Service {
+  /** E.g. SiloService. */
+  readonly name: string;
+  /** By the proto's name of the method, e.g. SubmitUpdate. */
+  readonly methods: Readonly<Record<string, Method>>;
+}
+
+export type Method = MethodDefinition<object, object>;
+
+export const siloService: Service = { name: 'SiloService', methods: loaded.fedrot.v1.SiloService.service };
+export const adminService: Service = { name: 'AdminService', methods: loaded.fedrot.v1.AdminService.service };
+
+/** SubmitUpdate → submitUpdate, the name of its handler and of its client call. */
+export function handlerName(method: string): string {
+  return method.charAt(0).toLowerCase() + method.slice(1);
+}

@@ -2,6 +2,7 @@ import {
   logVerbosity,
   Metadata,
   Server,
+  ServerInterceptingCall,
   setLogVerbosity,
   status,
   type ServerInterceptor,
@@ -19,7 +20,14 @@ import {
 } from './channel-options.js';
 import { PLAINTEXT, serverCredentials, type Security } from './credentials.js';
 import { decodeRequest } from './decode.js';
-import { adminServiceDefinition, reflectionPackage, siloServiceDefinition } from './protos.js';
+import {
+  adminService,
+  handlerName,
+  reflectionPackage,
+  siloService,
+  type Method,
+  type Service,
+} from './protos.js';
 import type { AdminHandlers, SiloHandlers } from './services.js';
 import { CODE_TRAILER, codeOfStatus } from './status.js';
 
@@ -53,10 +61,7 @@ export interface RpcServer {
   close(graceMs?: number): Promise<void>;
 }
 
-const SERVICES = {
-  silo: { name: 'SiloService', definition: siloServiceDefinition as ServiceDefinition },
-  admin: { name: 'AdminService', definition: adminServiceDefinition as ServiceDefinition },
-} as const;
+const SERVICES = { silo: siloService, admin: adminService } as const;
 
 /** A status as grpc-js hands it on. */
 interface Sent {
@@ -69,14 +74,14 @@ type LooseHandlers = Readonly<Record<string, (...args: never[]) => unknown>>;
 
 /** Wraps every handler for grpc-js; a missing one is a programming error found at once. */
 function implementation(
-  { name, definition }: { name: string; definition: ServiceDefinition },
+  { name, methods }: Service,
   handlers: LooseHandlers,
   onError: OnHandlerError,
 ): { definition: ServiceDefinition; handlers: UntypedServiceImplementation } {
   const adapted: UntypedServiceImplementation = {};
-  const decoding: Record<string, ServiceDefinition[string]> = {};
-  for (const [key, method] of Object.entries(definition)) {
-    const methodName = key.charAt(0).toLowerCase() + key.slice(1);
+  const decoding: Record<string, Method> = {};
+  for (const [key, method] of Object.entries(methods)) {
+    const methodName = handlerName(key);
     const handler = handlers[methodName];
     if (handler === undefined) throw new FedrotError('internal', `${name} has no handler for ${methodName}`);
     const names = { service: name, method: methodName };
@@ -127,7 +132,7 @@ function statusObserver(onCallEnd: (end: CallEnd) => void, maxMessageBytes: numb
       }
       send(final);
     };
-    return call as ReturnType<ServerInterceptor>;
+    return new ServerInterceptingCall(call);
   };
 }
 
@@ -149,11 +154,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
     const handlers = options[key];
     if (handlers === undefined) continue;
     const service = SERVICES[key];
-    const wrapped = implementation(
-      service,
-      handlers as unknown as LooseHandlers,
-      options.onHandlerError ?? (() => undefined),
-    );
+    const wrapped = implementation(service, handlers, options.onHandlerError ?? (() => undefined));
     server.addService(wrapped.definition, wrapped.handlers);
     served.push(`fedrot.v1.${service.name}`);
   }

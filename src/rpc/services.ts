@@ -18,7 +18,10 @@ export type CallKind<Handle> = Handle extends (call: infer Call, ...rest: never[
 
 interface HandlerOf<Request, Response> {
   unary: (request: Request, context: CallContext) => Promise<Response>;
-  /** The iteration throws where the caller leaves before his stream is complete. Returning early is allowed. */
+  /**
+   * The iteration throws cancelled where the caller is gone. A caller that cancels may look like one that has finished
+   * (grpc-js half-closes a stream before it resets it): a stream is complete only with its digest. Returning early is allowed.
+   */
   clientStream: (requests: AsyncIterable<Request>, context: CallContext) => Promise<Response>;
   /** The next message is asked for when the one before is on its way; the generator is returned when the caller leaves. */
   serverStream: (request: Request, context: CallContext) => AsyncIterable<Response>;

@@ -1,3 +1,4 @@
+import http2 from 'node:http2';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
 import { createAdminClient, createSiloClient, type RpcClient } from '../../src/rpc/client.js';
@@ -219,7 +220,7 @@ describe('client streams', () => {
   it('tells the handler that the caller left in the middle', async () => {
     let thrown: unknown;
     let aborted = false;
-    const { client, ends } = await serve({
+    const { address, ends } = await serve({
       submitUpdate: async (requests, context) => {
         context.signal.addEventListener('abort', () => {
           aborted = true;
@@ -233,19 +234,38 @@ describe('client streams', () => {
         return {};
       },
     });
-    const controller = new AbortController();
-    const slow = async function* () {
-      yield { chunk: chunk(0, 10) };
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      controller.abort();
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    };
-    expect((await failure(client.submitUpdate(slow(), { signal: controller.signal }))).code).toBe(
-      'cancelled',
-    );
+    // A connection that breaks: no half-close comes first.
+    const session = http2.connect(`http://${address}`);
+    session.on('error', () => undefined);
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/fedrot.v1.SiloService/SubmitUpdate',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => undefined);
+    stream.write(Buffer.from([0, 0, 0, 0, 0]));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    session.destroy();
     await eventually(() => thrown !== undefined && aborted && ends.length === 1);
     expect(thrown).toMatchObject({ code: 'cancelled' });
     expect(ends[0]).toEqual({ service: 'SiloService', method: 'SubmitUpdate', code: 'cancelled' });
+  });
+
+  it('aborts the signal when the caller cancels', async () => {
+    let signal: AbortSignal | undefined;
+    const { client } = await serve({
+      submitUpdate: (_requests, context) => {
+        signal = context.signal;
+        return new Promise(() => undefined);
+      },
+    });
+    const controller = new AbortController();
+    const answer = failure(client.submitUpdate([{ chunk: chunk(0, 10) }], { signal: controller.signal }));
+    await eventually(() => signal !== undefined);
+    controller.abort();
+    expect((await answer).code).toBe('cancelled');
+    await eventually(() => signal?.aborted === true);
   });
 
   it("reports what the caller's own iteration threw", async () => {
@@ -285,7 +305,7 @@ describe('server streams', () => {
   it('delivers every message, and makes no more than the reader takes', async () => {
     let made = 0;
     const { client, ends } = await serve({
-      fetchAdapter: async function* () {
+      async *fetchAdapter() {
         for (; made < 300; made++) {
           yield { chunk: chunk(made, 262_144) };
           await Promise.resolve();
@@ -308,7 +328,7 @@ describe('server streams', () => {
 
   it('keeps the error that comes after messages', async () => {
     const { client } = await serve({
-      fetchAdapter: async function* () {
+      async *fetchAdapter() {
         yield { chunk: chunk(0, 10) };
         await Promise.resolve();
         throw new FedrotError('storage_corrupt', 'adapter 4 is damaged');
@@ -330,7 +350,7 @@ describe('server streams', () => {
     let ended = false;
     let aborted = false;
     const { client } = await serve({
-      watchAssignments: async function* (_request, context) {
+      async *watchAssignments(_request, context) {
         try {
           for (let index = 0; ; index++) {
             yield { taskId: String(index) };
@@ -350,7 +370,7 @@ describe('server streams', () => {
 
   it('fails with unavailable when the server dies', async () => {
     const { client, server } = await serve({
-      watchAssignments: async function* () {
+      async *watchAssignments() {
         yield { taskId: '1' };
         await new Promise(() => undefined);
       },
