@@ -27,6 +27,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   // libraries
   '@hono/node-server': only('src/server/'),
   '@huggingface/tokenizers': only('src/model/'),
+  '@peculiar/x509': only('src/pki/x509.ts'),
   'cli-progress': only('src/cli/'),
   commander: only('src/cli/'),
   'csv-parse': only('src/client/'),
@@ -37,6 +38,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   kysely: only('src/server/'),
   libsql: only('src/server/'),
   picocolors: only('src/cli/'),
+  'reflect-metadata': only('src/pki/x509.ts'),
   protobufjs: only('src/train/', 'test/train/'),
   yaml: only('src/cli/', 'test/house/'),
   zod: only(
@@ -44,7 +46,9 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/align/',
     'src/cli/',
     'src/client/',
+    'src/evidence/',
     'src/model/',
+    'src/pki/',
     'src/server/',
     'scripts/gen-docs.mjs',
   ),
@@ -59,8 +63,6 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   prettier: namedIn('scripts/'),
   typescript: only('test/support/architecture/'),
   'typescript-eslint': only('eslint.config.js'),
-  '@peculiar/x509': only('test/'),
-  'reflect-metadata': only('test/'),
   vitest: only('test/', 'vitest.config.ts'),
 };
 
