@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { FedrotError } from '../../errors.js';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EACCES: 'no permission to read it',
+  EISDIR: 'is a folder, not a file',
+};
+
+export function readTextFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? '';
+    const reason = REASONS[code] ?? `cannot be read (${code})`;
+    throw new FedrotError(code === 'ENOENT' ? 'not_found' : 'config_invalid', `${path}: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * A YAML (or JSON) file as a mapping; an empty file is an empty mapping. Throws config_invalid with file, line and
+ * column, also for a key that is given twice.
+ */
+export function readYamlFile(path: string): Record<string, unknown> {
+  const document = parseDocument(readTextFile(path), { prettyErrors: true });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const at = error.linePos?.[0];
+    const where = at === undefined ? path : `${path}:${at.line}:${at.col}`;
+    const what = error.message.split(/ at line \d|\n/)[0] ?? error.message;
+    throw new FedrotError('config_invalid', `${where}: ${what}`);
+  }
+  const value: unknown = document.toJS() ?? {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new FedrotError('config_invalid', `${path}: must hold keys and values, as in \`key: value\``);
+  return value as Record<string, unknown>;
+}

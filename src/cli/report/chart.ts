@@ -1,0 +1,34 @@
+/** A point of a line; `y` null leaves a gap. */
+export interface Point {
+  readonly x: number;
+  readonly y: number | null;
+}
+
+export interface Series {
+  readonly name: string;
+  readonly points: readonly Point[];
+  /** `reference` is drawn dashed and quiet, to compare with. Default `main`. */
+  readonly role?: 'main' | 'reference';
+}
+
+export interface Axis {
+  readonly label: string;
+  /** Text of a tick and of a value in a tooltip. */
+  readonly format: (value: number) => string;
+  /** Ends of the axis; what is left out comes from the data. */
+  readonly min?: number;
+  readonly max?: number;
+  /** Ticks at whole numbers only. */
+  readonly integer?: boolean;
+}
+
+/** A line chart as data; src/cli/report/line-chart.ts draws it. */
+export interface LineChart {
+  readonly title: string;
+  /** One sentence: what is to be seen. */
+  readonly note: string;
+  readonly x: Axis;
+  readonly y: Axis;
+  /** At most as many as there are series colours (8); later ones repeat the first ones' colours, dashed. */
+  readonly series: readonly Series[];
+}
