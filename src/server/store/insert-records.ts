@@ -1,0 +1,37 @@
+import type { Transaction } from 'kysely';
+import { evaluationRow, failureRow, updateRow } from './rows.js';
+import type { RunChange } from './store.js';
+import type { Tables } from './tables.js';
+
+/** What a change records beside its events. */
+export async function insertRecords(tx: Transaction<Tables>, change: RunChange): Promise<void> {
+  const { runId, published } = change;
+  for (const record of change.updates ?? [])
+    await tx.insertInto('updates').values(updateRow(runId, record)).execute();
+  for (const record of change.failures ?? [])
+    await tx.insertInto('failures').values(failureRow(runId, record)).execute();
+  for (const record of change.evaluations ?? []) {
+    const { run_id: _run, version: _version, silo: _silo, ...changes } = evaluationRow(runId, record);
+    await tx
+      .insertInto('evaluations')
+      .values(evaluationRow(runId, record))
+      .onConflict((conflict) => conflict.columns(['run_id', 'version', 'silo']).doUpdateSet(changes))
+      .execute();
+  }
+  if (published === undefined) return;
+  const { round, startedMs, publishedMs, diagnosticsJson, adapter } = published;
+  await tx
+    .insertInto('adapters')
+    .values({ run_id: runId, version: round, ...adapter, created_ms: publishedMs })
+    .execute();
+  await tx
+    .insertInto('rounds')
+    .values({
+      run_id: runId,
+      round,
+      started_ms: startedMs,
+      published_ms: publishedMs,
+      diagnostics_json: diagnosticsJson,
+    })
+    .execute();
+}

@@ -1,0 +1,149 @@
+import type { RunSpec } from '../../run-spec.js';
+import type { RunEvent } from '../round/events.js';
+import type { RunState } from '../round/state.js';
+
+/**
+ * What the coordinator remembers. One implementation per kind of database; all pass one contract suite
+ * (test/server/store/contract.ts). Every method either takes effect as a whole and durably, or throws storage_full,
+ * storage_failed or storage_corrupt and takes none. Hashes are hex; times are ms since the Unix epoch.
+ */
+export interface Store {
+  /** The run with its version 0, in one transaction. Throws already_exists. */
+  createRun(run: NewRun): Promise<void>;
+  /** Every run, in order of creation. */
+  runs(): Promise<readonly StoredRun[]>;
+  /** What a batch of events has brought about, in one transaction. `seq` must follow the last one of the run (internal). */
+  commit(change: RunChange): Promise<void>;
+
+  adapters(runId: string): Promise<readonly AdapterRecord[]>;
+  adapter(runId: string, version: number): Promise<AdapterRecord | undefined>;
+  update(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined>;
+  /** Finished rounds, their counted updates, failures and evaluations, each in order. */
+  history(runId: string): Promise<RunHistory>;
+
+  saveSilo(silo: SiloRecord): Promise<void>;
+  /** In order of name. */
+  silos(): Promise<readonly SiloSummary[]>;
+
+  /** SHA-256 of every tensor file that a record names: whatever else lies in the spool may go. */
+  referencedFiles(): Promise<ReadonlySet<string>>;
+  /** Throws storage_failed or storage_corrupt where the database cannot be read. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NewRun {
+  readonly runId: string;
+  readonly spec: RunSpec;
+  readonly createdMs: number;
+  readonly state: RunState;
+  readonly initial: AdapterFile;
+}
+
+export interface AdapterFile {
+  readonly sha256: string;
+  /** Of the canonical safetensors file. */
+  readonly bytes: number;
+}
+
+export interface StoredRun {
+  readonly runId: string;
+  readonly spec: RunSpec;
+  readonly createdMs: number;
+  /** The newest snapshot, and the events that came after it, in order. */
+  readonly snapshot: RunState;
+  readonly events: readonly RunEvent[];
+  /** Number of the last event; 0 before the first. */
+  readonly seq: number;
+}
+
+export interface RunChange {
+  readonly runId: string;
+  /** Consecutive numbers. */
+  readonly events: readonly NumberedEvent[];
+  /** The state after the last of these events, where it is time to keep it. */
+  readonly snapshot?: RunState;
+  readonly updates?: readonly UpdateRecord[];
+  readonly failures?: readonly FailureRecord[];
+  readonly evaluations?: readonly EvaluationRecord[];
+  /** The round that these events published. */
+  readonly published?: PublishedRound;
+}
+
+export interface NumberedEvent {
+  readonly seq: number;
+  readonly event: RunEvent;
+}
+
+export interface AdapterRecord extends AdapterFile {
+  readonly version: number;
+  readonly createdMs: number;
+}
+
+export interface UpdateRecord {
+  readonly round: number;
+  readonly silo: string;
+  readonly taskId: string;
+  readonly sha256: string;
+  readonly examples: number;
+  /** Of the payload. */
+  readonly bytes: number;
+  readonly loss: number;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly tokens: number;
+  readonly receivedMs: number;
+}
+
+export interface FailureRecord {
+  readonly round: number;
+  readonly silo: string;
+  readonly taskId: string;
+  readonly code: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+export interface EvaluationRecord {
+  readonly silo: string;
+  readonly version: number;
+  readonly examples: number;
+  readonly loss: number;
+  /** 0 to 1; null where the task has none. */
+  readonly accuracy: number | null;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly receivedMs: number;
+}
+
+export interface PublishedRound {
+  readonly round: number;
+  readonly startedMs: number;
+  readonly publishedMs: number;
+  /** RoundDiagnostics of src/align/types.ts. */
+  readonly diagnosticsJson: string;
+  readonly adapter: AdapterFile;
+}
+
+export interface RunHistory {
+  readonly rounds: readonly PublishedRound[];
+  readonly updates: readonly UpdateRecord[];
+  readonly failures: readonly FailureRecord[];
+  readonly evaluations: readonly EvaluationRecord[];
+}
+
+export interface SiloRecord {
+  readonly silo: string;
+  readonly role: 'trainer' | 'evaluator';
+  readonly sessionId: string;
+  readonly softwareVersion: string;
+  readonly protocol: number;
+  readonly examples: number;
+  readonly labels: readonly string[];
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+}
+
+export interface SiloSummary extends SiloRecord {
+  readonly updatesAccepted: number;
+  readonly failures: number;
+}

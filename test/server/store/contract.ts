@@ -1,0 +1,213 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseRunSpec } from '../../../src/run-spec.js';
+import { initialState } from '../../../src/server/round/state.js';
+import type { RunEvent } from '../../../src/server/round/events.js';
+import type { RunChange, Store, UpdateRecord } from '../../../src/server/store/store.js';
+
+/** What a kind of store has to offer to be put to the test. */
+export interface StoreUnderTest {
+  open(): Promise<Store>;
+  /** Closes and opens again what `open` gave: what was stored must still be there. */
+  reopen(store: Store): Promise<Store>;
+  tearDown(): Promise<void>;
+}
+
+const spec = parseRunSpec({
+  name: 'mail',
+  bundle: 'b'.repeat(64),
+  task: { kind: 'text-classification', labels: ['ham', 'spam'] },
+});
+const state = initialState('mail-1', spec);
+const sha = (letter: string): string => letter.repeat(64);
+const newRun = { runId: 'mail-1', spec, createdMs: 5, state, initial: { sha256: sha('0'), bytes: 100 } };
+const tick = (at: number): RunEvent => ({ type: 'tick', at });
+
+function updateOf(silo: string, round = 1): UpdateRecord {
+  return {
+    round,
+    silo,
+    taskId: `mail-1/${round}/${silo}/1`,
+    sha256: sha('a'),
+    examples: 2 ** 53 - 1,
+    bytes: 4096,
+    loss: 0.1 + 0.2,
+    steps: 20,
+    seconds: 1.5,
+    tokens: 1e12,
+    receivedMs: 1_790_000_000_000,
+  };
+}
+
+function change(from: number, rest: Partial<RunChange> = {}): RunChange {
+  return { runId: 'mail-1', events: [{ seq: from, event: tick(from) }], ...rest };
+}
+
+/** The suite that every implementation of Store passes. */
+export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>): void {
+  describe(`store contract: ${name}`, () => {
+    let kind: StoreUnderTest;
+    let store: Store;
+
+    beforeEach(async () => {
+      kind = await setUp();
+      store = await kind.open();
+    });
+
+    afterEach(async () => {
+      await store.close();
+      await kind.tearDown();
+    });
+
+    it('is empty at first', async () => {
+      expect(await store.runs()).toEqual([]);
+      expect(await store.silos()).toEqual([]);
+      expect(await store.referencedFiles()).toEqual(new Set());
+      await store.check();
+    });
+
+    it('keeps a run with its initial adapter', async () => {
+      await store.createRun(newRun);
+      store = await kind.reopen(store);
+      expect(await store.runs()).toEqual([
+        { runId: 'mail-1', spec, createdMs: 5, snapshot: state, events: [], seq: 0 },
+      ]);
+      expect(await store.adapter('mail-1', 0)).toEqual({
+        version: 0,
+        sha256: sha('0'),
+        bytes: 100,
+        createdMs: 5,
+      });
+      expect(await store.adapter('mail-1', 1)).toBeUndefined();
+    });
+
+    it('refuses a second run of the same id, and keeps runs in order of creation', async () => {
+      await store.createRun(newRun);
+      await expect(store.createRun(newRun)).rejects.toMatchObject({ code: 'already_exists' });
+      await store.createRun({ ...newRun, runId: 'a-second' });
+      expect((await store.runs()).map((run) => run.runId)).toEqual(['mail-1', 'a-second']);
+    });
+
+    it('gives back the newest snapshot and the events after it', async () => {
+      await store.createRun(newRun);
+      await store.commit(change(1));
+      await store.commit({ ...change(2), events: [2, 3].map((seq) => ({ seq, event: tick(seq) })) });
+      expect((await store.runs())[0]).toMatchObject({ seq: 3, snapshot: state, events: [1, 2, 3].map(tick) });
+      const later = { ...state, round: 1, attempt: 1 };
+      await store.commit(change(4, { snapshot: later }));
+      await store.commit(change(5));
+      store = await kind.reopen(store);
+      expect((await store.runs())[0]).toMatchObject({ seq: 5, snapshot: later, events: [tick(5)] });
+    });
+
+    it('refuses events out of order, and takes nothing of that change', async () => {
+      await store.createRun(newRun);
+      await expect(store.commit(change(2, { updates: [updateOf('a')] }))).rejects.toMatchObject({
+        code: 'internal',
+      });
+      await store.commit(change(1));
+      await expect(store.commit(change(1))).rejects.toMatchObject({ code: 'internal' });
+      await expect(store.commit({ ...change(2), runId: 'another' })).rejects.toMatchObject({
+        code: 'internal',
+      });
+      expect((await store.runs())[0]?.seq).toBe(1);
+      expect(await store.update('mail-1', 1, 'a')).toBeUndefined();
+    });
+
+    it('counts an update of a silo once a round: a second one takes its whole change with it', async () => {
+      await store.createRun(newRun);
+      await store.commit(change(1, { updates: [updateOf('a')] }));
+      await expect(store.commit(change(2, { updates: [updateOf('b'), updateOf('a')] }))).rejects.toThrow();
+      expect((await store.runs())[0]?.seq).toBe(1);
+      expect(await store.update('mail-1', 1, 'b')).toBeUndefined();
+      expect(await store.update('mail-1', 1, 'a')).toEqual(updateOf('a'));
+      await store.commit(change(2, { updates: [updateOf('a', 2)] }));
+    });
+
+    it('publishes a round with its adapter in one change', async () => {
+      await store.createRun(newRun);
+      const published = {
+        round: 1,
+        startedMs: 10,
+        publishedMs: 20,
+        diagnosticsJson: '{"aggregationError":0.5}',
+        adapter: { sha256: sha('1'), bytes: 200 },
+      };
+      await store.commit(change(1, { updates: [updateOf('b'), updateOf('a')], published }));
+      store = await kind.reopen(store);
+      expect(await store.adapters('mail-1')).toEqual([
+        { version: 0, sha256: sha('0'), bytes: 100, createdMs: 5 },
+        { version: 1, sha256: sha('1'), bytes: 200, createdMs: 20 },
+      ]);
+      expect(await store.history('mail-1')).toEqual({
+        rounds: [published],
+        updates: [updateOf('a'), updateOf('b')],
+        failures: [],
+        evaluations: [],
+      });
+      await expect(store.commit(change(2, { published }))).rejects.toThrow();
+      expect(await store.referencedFiles()).toEqual(new Set([sha('0'), sha('1'), sha('a')]));
+    });
+
+    it('keeps failures in order, and evaluations by version and silo with the last word', async () => {
+      await store.createRun(newRun);
+      const failure = {
+        round: 1,
+        silo: 'b',
+        taskId: 't',
+        code: 'data_empty',
+        message: 'no rows: ü',
+        atMs: 7,
+      };
+      const score = {
+        silo: 'e',
+        version: 0,
+        examples: 10,
+        loss: 0.7,
+        accuracy: null,
+        metrics: { f1: 0.5 },
+        receivedMs: 8,
+      };
+      await store.commit(change(1, { failures: [failure, { ...failure, silo: 'a' }], evaluations: [score] }));
+      await store.commit(change(2, { evaluations: [{ ...score, accuracy: 0.25, loss: NaN }] }));
+      const history = await store.history('mail-1');
+      expect(history.failures.map((entry) => entry.silo)).toEqual(['b', 'a']);
+      expect(history.failures[0]).toEqual(failure);
+      expect(history.evaluations).toEqual([{ ...score, accuracy: 0.25, loss: NaN }]);
+    });
+
+    it('keeps silos, when they were first seen, and counts what they did', async () => {
+      await store.createRun(newRun);
+      const silo = {
+        silo: 'b',
+        role: 'trainer',
+        sessionId: 's1',
+        softwareVersion: '0.1.0',
+        protocol: 1,
+        examples: 50,
+        labels: ['ham'],
+        firstSeenMs: 1,
+        lastSeenMs: 1,
+      } as const;
+      await store.saveSilo(silo);
+      await store.saveSilo({ ...silo, sessionId: 's2', firstSeenMs: 9, lastSeenMs: 9 });
+      await store.saveSilo({ ...silo, silo: 'a', role: 'evaluator' });
+      await store.commit(change(1, { updates: [updateOf('b')] }));
+      store = await kind.reopen(store);
+      expect(await store.silos()).toEqual([
+        { ...silo, silo: 'a', role: 'evaluator', updatesAccepted: 0, failures: 0 },
+        { ...silo, sessionId: 's2', lastSeenMs: 9, updatesAccepted: 1, failures: 0 },
+      ]);
+    });
+
+    it('takes changes that come at the same time one after the other', async () => {
+      await store.createRun(newRun);
+      await store.createRun({ ...newRun, runId: 'other' });
+      const work = Array.from({ length: 20 }, (_, index) => [
+        store.commit(change(index + 1)),
+        store.commit({ ...change(index + 1), runId: 'other' }),
+      ]).flat();
+      await Promise.all(work);
+      expect((await store.runs()).map((run) => run.seq)).toEqual([20, 20]);
+    });
+  });
+}
