@@ -15,6 +15,8 @@ export interface HuggingFaceTokenizer {
     ): { readonly tokens: readonly string[]; readonly token_type_ids?: readonly number[] };
   } | null;
   tokenize(text: string, options: { readonly add_special_tokens: boolean }): readonly string[];
+  /** By token, added tokens included. */
+  get_vocab(): ReadonlyMap<string, number>;
   token_to_id(token: string): number | undefined;
 }
 

@@ -32,6 +32,8 @@ export interface ImportedModel {
   readonly unusedTensors: readonly string[];
   /** The longest sequence, special tokens included. */
   readonly maxTokens: number;
+  /** Token ids are below this. */
+  readonly vocabulary: number;
 }
 
 /**
@@ -54,7 +56,7 @@ export function importCheckpoint(
   });
   const labels = chooseLabels(weights, architecture, common.id2label, options);
   const builder = new ModelBuilder(weights, sink);
-  const { maxTokens } = architecture.buildClassifier(builder, checkpoint.config, labels.length);
+  const { maxTokens, vocabulary } = architecture.buildClassifier(builder, checkpoint.config, labels.length);
   return {
     model: builder.build(),
     modelType,
@@ -65,6 +67,7 @@ export function importCheckpoint(
     madeModules: weights.made,
     unusedTensors: weights.unused,
     maxTokens,
+    vocabulary,
   };
 }
 

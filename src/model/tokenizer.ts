@@ -70,6 +70,13 @@ export class TextTokenizer {
     return new TextTokenizer(tokenizer, named ?? options.padId ?? 0);
   }
 
+  /** One more than the largest token id. */
+  get vocabulary(): number {
+    let largest = -1;
+    for (const id of this.#tokenizer.get_vocab().values()) largest = Math.max(largest, id);
+    return largest + 1;
+  }
+
   /** Special tokens that a single text, or a pair, gets. */
   specialTokens(pair: boolean): number {
     return this.#assemble([], pair ? [] : undefined).tokens.length;

@@ -23,6 +23,8 @@ export interface Architecture {
 export interface BuiltClassifier {
   /** The longest sequence that the position embeddings allow, special tokens included. */
   readonly maxTokens: number;
+  /** Token ids are below this. */
+  readonly vocabulary: number;
 }
 
 const size = z.int().min(1);

@@ -53,6 +53,6 @@ export const bert: Architecture = {
     const dense = m.linear('bert.pooler.dense', first, { in: hidden, out: hidden, missing: 'make' });
     const pooled = m.graph.op('Tanh', [dense]);
     outputLogits(m, m.linear('classifier', pooled, { in: hidden, out: labels, missing: 'make' }), labels);
-    return { maxTokens: config.max_position_embeddings };
+    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
   },
 };

@@ -65,6 +65,6 @@ export const distilbert: Architecture = {
     const dense = m.linear('pre_classifier', first, { in: dim, out: dim, missing: 'make' });
     const kept = m.graph.op('Relu', [dense]);
     outputLogits(m, m.linear('classifier', kept, { in: dim, out: labels, missing: 'make' }), labels);
-    return { maxTokens: config.max_position_embeddings };
+    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
   },
 };

@@ -61,6 +61,6 @@ export const electra: Architecture = {
       m.linear('classifier.out_proj', mixed, { in: hidden, out: labels, missing: 'make' }),
       labels,
     );
-    return { maxTokens: config.max_position_embeddings };
+    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
   },
 };

@@ -75,6 +75,9 @@ export const roberta: Architecture = {
       m.linear('classifier.out_proj', mixed, { in: hidden, out: labels, missing: 'make' }),
       labels,
     );
-    return { maxTokens: config.max_position_embeddings - config.pad_token_id - 1 };
+    return {
+      maxTokens: config.max_position_embeddings - config.pad_token_id - 1,
+      vocabulary: config.vocab_size,
+    };
   },
 };

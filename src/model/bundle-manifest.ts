@@ -1,0 +1,88 @@
+import { z } from 'zod';
+
+export const MANIFEST_FILE = 'manifest.json';
+
+/** A plain file name: no folder, no way out of one, nothing hidden. */
+const fileName = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'must be a plain file name');
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex');
+const count = z.int().min(0);
+const size = z.int().min(1);
+const moduleName = z.string().min(1).max(400);
+
+const fileEntry = z.strictObject({ name: fileName, bytes: count, sha256 });
+
+const adaptableModule = z.strictObject({
+  name: moduleName,
+  in: size,
+  out: size,
+  weight: z.strictObject({
+    initializer: z.string().min(1),
+    layout: z.enum(['in_out', 'out_in']),
+    firstOutput: count.exactOptional(),
+  }),
+});
+
+const denseModule = z.strictObject({
+  name: moduleName,
+  tensors: z
+    .array(
+      z.strictObject({
+        parameter: z.string().min(1),
+        initializer: z.string().min(1),
+        shape: z.array(size),
+        transposed: z.boolean(),
+      }),
+    )
+    .min(1),
+});
+
+/** manifest.json: docs/bundle.md explains every key. */
+export const bundleManifestSchema = z.strictObject({
+  format: z.literal('fedrot-bundle'),
+  version: z.literal(1, { error: 'is not a version of the bundle format that this software reads (1)' }),
+  /** What made it, e.g. `fedrot 0.1.0`. */
+  software: z.string(),
+  /** Every file of the bundle but the manifest, in order of name. */
+  files: z.array(fileEntry).min(1),
+  task: z.strictObject({
+    kind: z.literal('text-classification'),
+    /** In the order of the class index. */
+    labels: z.array(z.string().min(1)).min(2),
+  }),
+  model: z.strictObject({
+    file: fileName,
+    inputs: z.array(
+      z.strictObject({ name: z.string(), type: z.string(), dims: z.array(z.union([z.string(), count])) }),
+    ),
+    output: z.string(),
+    /** The longest sequence, special tokens included. */
+    maxTokens: size,
+  }),
+  tokenizer: z.strictObject({ padId: count, specialTokens: count, specialTokensPair: count }),
+  base: z.strictObject({
+    /** What the operator calls the base model, as one would look it up on a hub; null where nothing was said. */
+    name: z.string().nullable(),
+    /** config.json's model_type: which importer built the graph. */
+    architecture: z.string(),
+    /** The checkpoint's weight files. */
+    weights: z.array(fileEntry).min(1),
+    /** What the checkpoint's config.json says of its origin (_name_or_path); a hint, often an ancestor. Null for a path. */
+    configName: z.string().nullable(),
+  }),
+  modules: z.strictObject({
+    /** Linear modules that LoRA can adapt. */
+    adaptable: z.array(adaptableModule),
+    /** Modules that can be trained in full. */
+    dense: z.array(denseModule),
+    /** The task's head, as modules_to_save names it. */
+    head: z.array(moduleName),
+    /** Modules drawn at random because the checkpoint has none, and the seed they came from. */
+    made: z.strictObject({ seed: count, names: z.array(moduleName).min(1) }).nullable(),
+  }),
+});
+
+export type BundleManifest = Readonly<z.output<typeof bundleManifestSchema>>;
+export type BundleFile = BundleManifest['files'][number];

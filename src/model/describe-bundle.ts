@@ -1,0 +1,96 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  bundleManifestSchema,
+  MANIFEST_FILE,
+  type BundleFile,
+  type BundleManifest,
+} from './bundle-manifest.js';
+import type { Checkpoint } from './checkpoint.js';
+import { digestFile } from './file-digest.js';
+import type { ImportedModel } from './import-checkpoint.js';
+import { checkJson } from './json-file.js';
+import { software } from './software.js';
+import type { TextTokenizer } from './tokenizer.js';
+
+/** Files of a bundle that are always there. */
+export const MODEL_FILE = 'model.onnx';
+export const DATA_FILE = 'model.onnx.data';
+
+export interface BundleProgress {
+  readonly phase: 'weights' | 'digests';
+  /** Tensors of the checkpoint, or files. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What a manifest is made of. */
+export interface BundleParts {
+  readonly checkpoint: Checkpoint;
+  readonly imported: ImportedModel;
+  readonly tokenizer: TextTokenizer;
+  readonly options: {
+    readonly name?: string | undefined;
+    readonly seed: number;
+    readonly onProgress?: ((progress: BundleProgress) => void) | undefined;
+  };
+}
+
+/** `owner/name` or `name`; null for anything that looks like a path, or nothing. */
+export function hubName({ config }: Checkpoint): string | null {
+  const name = config._name_or_path;
+  return typeof name === 'string' && /^[\w-][\w.-]*(\/[\w-][\w.-]*)?$/.test(name) ? name : null;
+}
+
+/** The manifest of a bundle whose other files lie in `folder`. */
+export async function describeBundle(
+  folder: string,
+  { checkpoint, imported, tokenizer, options }: BundleParts,
+): Promise<BundleManifest> {
+  const names = (await readdir(folder)).sort();
+  const sources = checkpoint.weightFiles;
+  const total = names.length + sources.length;
+  let done = 0;
+  const digest = async (home: string, name: string): Promise<BundleFile> => {
+    const entry = { name, ...(await digestFile(join(home, name))) };
+    options.onProgress?.({ phase: 'digests', done: ++done, total });
+    return entry;
+  };
+  const digests = async (home: string, files: readonly string[]): Promise<BundleFile[]> => {
+    const entries: BundleFile[] = [];
+    for (const name of files) entries.push(await digest(home, name));
+    return entries;
+  };
+  const { graph } = imported.model;
+  const manifest = {
+    format: 'fedrot-bundle',
+    version: 1,
+    software: software(),
+    files: await digests(folder, names),
+    task: { kind: 'text-classification', labels: imported.labels },
+    model: {
+      file: MODEL_FILE,
+      inputs: graph.inputs.map(({ name, type, dims }) => ({ name, type, dims })),
+      output: 'logits',
+      maxTokens: imported.maxTokens,
+    },
+    tokenizer: {
+      padId: tokenizer.padId,
+      specialTokens: tokenizer.specialTokens(false),
+      specialTokensPair: tokenizer.specialTokens(true),
+    },
+    base: {
+      name: options.name ?? null,
+      architecture: imported.modelType,
+      weights: await digests(checkpoint.folder, sources),
+      configName: hubName(checkpoint),
+    },
+    modules: {
+      adaptable: imported.adaptable,
+      dense: imported.dense,
+      head: imported.headModules,
+      made: imported.madeModules.length === 0 ? null : { seed: options.seed, names: imported.madeModules },
+    },
+  };
+  return checkJson(bundleManifestSchema, manifest, MANIFEST_FILE);
+}
