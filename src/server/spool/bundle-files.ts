@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { FedrotError } from '../../errors.js';
+import { describeIssues } from '../../run-spec.js';
+
+/** The file that names the others and, by its SHA-256, the bundle; it is pushed last (docs/bundle.md). */
+export const MANIFEST_FILE = 'manifest.json';
+
+/** Largest manifest.json that is read into memory. */
+export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+
+const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
+const HASH = /^[0-9a-f]{64}$/;
+
+/** What the coordinator has to know of a bundle's manifest: its files. All the rest is between operator and silos. */
+const schema = z.looseObject({
+  files: z
+    .array(
+      z.object({
+        name: z.string().regex(FILE_NAME),
+        bytes: z.int().min(0),
+        sha256: z.string().regex(HASH),
+      }),
+    )
+    .min(1),
+});
+
+export interface BundleFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Throws file_invalid. */
+export function parseBundleFiles(manifest: Uint8Array): readonly BundleFile[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(manifest));
+  } catch (cause) {
+    throw new FedrotError('file_invalid', `${MANIFEST_FILE} is not JSON in UTF-8`, { cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success)
+    throw new FedrotError('file_invalid', `${MANIFEST_FILE}: ${describeIssues(parsed.error)}`);
+  return parsed.data.files;
+}
+
+/** Throws option_invalid unless both can be names in the bundles' folder. */
+export function checkBundleNames(bundle: string, file: string): void {
+  if (!HASH.test(bundle))
+    throw new FedrotError('option_invalid', `bundle ${bundle.slice(0, 100)}: must be a SHA-256 in hex`);
+  if (!FILE_NAME.test(file))
+    throw new FedrotError(
+      'option_invalid',
+      `file ${JSON.stringify(file.slice(0, 100))} of bundle ${bundle}: must be a plain file name of letters, digits and . _ -`,
+    );
+}
