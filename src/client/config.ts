@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from '../log.js';
+
+/** Formats of data files; `auto` goes by the ending (.jsonl .ndjson .csv .tsv). */
+export const DATA_FORMATS = ['auto', 'jsonl', 'csv', 'tsv'] as const;
+export type DataFormat = (typeof DATA_FORMATS)[number];
+
+const path = z.string().min(1);
+
+const columnsSchema = z.strictObject({
+  text: z.string().min(1).default('text').describe('column (CSV) or key (JSONL) with the text'),
+  textPair: z.string().min(1).optional().describe('column with the second text of a pair, e.g. a hypothesis'),
+  label: z.string().min(1).default('label').describe('column with the label'),
+});
+
+const dataSchema = z.strictObject({
+  train: path.optional().describe('file with the training examples; a trainer needs it'),
+  test: path.optional().describe('file with the test examples; an evaluator needs it'),
+  format: z.enum(DATA_FORMATS).default('auto').describe('format of the files; auto goes by their ending'),
+  columns: columnsSchema.prefault({}),
+  validationFraction: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0)
+    .describe('share of the training examples kept for validation, 0 to 0.5; they are never trained on'),
+  shareLabels: z
+    .boolean()
+    .default(true)
+    .describe('tell the coordinator which labels occur, so that a mismatch shows before a run starts'),
+});
+
+/** Everything that a silo's daemon can be told. Paths are relative to the working directory. */
+export const clientConfigSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(
+        /^[a-z0-9][a-z0-9._-]{0,62}$/,
+        'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
+      )
+      .describe('name of the silo, unique in the consortium'),
+    coordinator: z
+      .string()
+      .regex(
+        /^(\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}$/,
+        'must be host:port, e.g. coordinator.example.org:7700',
+      )
+      .default('localhost:7700')
+      .describe('address of the coordinator, host:port'),
+    role: z
+      .enum(['trainer', 'evaluator'])
+      .default('trainer')
+      .describe('trainer trains on its data; evaluator only scores adapters on a test set'),
+    data: dataSchema.prefault({}),
+    folder: path
+      .default('./fedrot-silo')
+      .describe('folder for the base model, adapters and finished updates'),
+    threads: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe('threads for training; default all cores. Results repeat for the same number only'),
+    spinning: z
+      .boolean()
+      .default(false)
+      .describe('let waiting threads spin: a little faster where the daemon has the cores to itself'),
+    shutdownGraceMs: z
+      .int()
+      .min(0)
+      .max(3_600_000)
+      .default(20_000)
+      .describe('how long a task under way may go on after SIGTERM; milliseconds'),
+    log: z
+      .strictObject({
+        level: z.enum(LOG_LEVELS).default('info').describe('least severe level that is logged'),
+        format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto is pretty on a terminal'),
+      })
+      .prefault({}),
+    scrambleBasis: z
+      .boolean()
+      .default(false)
+      .describe(
+        'for experiments: rotate the factors of every update by a random rotation, which leaves the update unchanged',
+      ),
+  })
+  .superRefine((config, context) => {
+    const needed = config.role === 'trainer' ? 'train' : 'test';
+    if (config.data[needed] === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['data', needed],
+        message: `is required for the role ${config.role}: the file with the examples`,
+      });
+  });
+
+export type ClientConfig = Readonly<z.output<typeof clientConfigSchema>>;
+export type ClientConfigInput = z.input<typeof clientConfigSchema>;
+export type ColumnNames = ClientConfig['data']['columns'];

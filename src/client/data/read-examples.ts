@@ -1,0 +1,83 @@
+import { extname } from 'node:path';
+import { FedrotError } from '../../errors.js';
+import type { ColumnNames, DataFormat } from '../config.js';
+import type { Example, Row } from './example.js';
+import { readCsv } from './read-csv.js';
+import { readJsonl } from './read-jsonl.js';
+
+export interface ReadOptions {
+  /** Default auto. */
+  readonly format?: DataFormat;
+  readonly columns: ColumnNames;
+}
+
+type Reader = (path: string) => AsyncIterable<Row>;
+
+const READERS: Readonly<Record<Exclude<DataFormat, 'auto'>, Reader>> = {
+  jsonl: readJsonl,
+  csv: (path) => readCsv(path, ','),
+  tsv: (path) => readCsv(path, '\t'),
+};
+
+const FORMAT_OF_ENDING: Readonly<Record<string, keyof typeof READERS>> = {
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.csv': 'csv',
+  '.tsv': 'tsv',
+};
+
+function readerOf(path: string, format: DataFormat): Reader {
+  if (format !== 'auto') return READERS[format];
+  const found = FORMAT_OF_ENDING[extname(path).toLowerCase()];
+  if (found === undefined)
+    throw new FedrotError(
+      'data_invalid',
+      `${path}: the ending does not tell the format; set data.format to one of ${Object.keys(READERS).join(', ')}`,
+    );
+  return READERS[found];
+}
+
+/** The value of a column as text. Numbers and booleans of JSON count as text: labels are often 0 and 1. */
+function field(row: Row, column: string, path: string): string {
+  const value = Object.hasOwn(row.fields, column) ? row.fields[column] : undefined;
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (value === undefined)
+    throw new FedrotError(
+      'data_missing_column',
+      `${path}:${row.line}: has no column ${JSON.stringify(column)}; it has ${Object.keys(row.fields)
+        .map((name) => JSON.stringify(name))
+        .join(', ')} (set data.columns)`,
+    );
+  const got = value === null ? 'null' : Array.isArray(value) ? 'a list' : 'an object';
+  throw new FedrotError(
+    'data_invalid',
+    `${path}:${row.line}: column ${JSON.stringify(column)} must be text, it is ${got}`,
+  );
+}
+
+function exampleOf(row: Row, columns: ColumnNames, path: string): Example {
+  const text = field(row, columns.text, path);
+  const pair = columns.textPair === undefined ? {} : { textPair: field(row, columns.textPair, path) };
+  const label = field(row, columns.label, path);
+  if (label === '')
+    throw new FedrotError(
+      'data_invalid',
+      `${path}:${row.line}: column ${JSON.stringify(columns.label)}, the label, is empty`,
+    );
+  return { text, ...pair, label, line: row.line };
+}
+
+/**
+ * All examples of a file, in its order. Every failure is one line with file, line and what to do: data_invalid,
+ * data_missing_column, data_empty. A blank text is an example like any other.
+ */
+export async function readExamples(
+  path: string,
+  { format = 'auto', columns }: ReadOptions,
+): Promise<Example[]> {
+  const examples: Example[] = [];
+  for await (const row of readerOf(path, format)(path)) examples.push(exampleOf(row, columns, path));
+  if (examples.length === 0) throw new FedrotError('data_empty', `${path}: holds no examples`);
+  return examples;
+}
