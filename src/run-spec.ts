@@ -11,99 +11,139 @@ const name = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit');
 
 const adamw = z.strictObject({
-  kind: z.literal('adamw'),
-  learningRate: z.number().positive().max(10).default(5e-4),
-  beta1: z.number().min(0).lt(1).default(0.9),
-  beta2: z.number().min(0).lt(1).default(0.999),
-  epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().min(0).max(10).default(0),
+  kind: z.literal('adamw').describe('AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)'),
+  learningRate: z.number().positive().max(10).default(5e-4).describe('step size'),
+  beta1: z.number().min(0).lt(1).default(0.9).describe('decay of the first moment'),
+  beta2: z.number().min(0).lt(1).default(0.999).describe('decay of the second moment'),
+  epsilon: z.number().positive().default(1e-8).describe('added to the root of the second moment'),
+  weightDecay: z.number().min(0).max(10).default(0).describe('decoupled weight decay'),
 });
 
 const sgd = z.strictObject({
-  kind: z.literal('sgd'),
-  learningRate: z.number().positive().max(100).default(0.05),
-  momentum: z.number().min(0).lt(1).default(0),
-  weightDecay: z.number().min(0).max(10).default(0),
+  kind: z.literal('sgd').describe('stochastic gradient descent'),
+  learningRate: z.number().positive().max(100).default(0.05).describe('step size'),
+  momentum: z.number().min(0).lt(1).default(0).describe('momentum'),
+  weightDecay: z.number().min(0).max(10).default(0).describe('weight decay, added to the gradient'),
 });
 
 export const optimizerSchema = z.discriminatedUnion('kind', [adamw, sgd]);
 
 export const loraSchema = z.strictObject({
-  /** r: columns of B, rows of A. */
-  rank: z.int().min(1).max(1024).default(8),
-  /** The update is (alpha / rank) · B · A; alpha / √rank with rsLora. */
-  alpha: z.number().positive().default(16),
-  rsLora: z.boolean().default(false),
-  dropout: z.number().min(0).lt(1).default(0),
-  /** Module names or their suffixes, as PEFT's target_modules: `query` adapts every module whose last name is query. */
-  targetModules: z.array(z.string().min(1)).min(1).default(['query', 'value']),
-  /** Modules trained in full and averaged plainly (heads), by suffix. */
-  modulesToSave: z.array(z.string().min(1)).default(['classifier']),
+  rank: z.int().min(1).max(1024).default(8).describe('r: columns of B, rows of A'),
+  alpha: z
+    .number()
+    .positive()
+    .default(16)
+    .describe('the update is (alpha / rank) · B · A; (alpha / √rank) · B · A with rsLora'),
+  rsLora: z.boolean().default(false).describe('rank-stabilized scaling (arXiv 2312.03732)'),
+  dropout: z.number().min(0).lt(1).default(0).describe('dropout on the input of A while training'),
+  targetModules: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['query', 'value'])
+    .describe(
+      'module names or their suffixes, as in PEFT: `query` adapts every module whose last name is query',
+    ),
+  modulesToSave: z
+    .array(z.string().min(1))
+    .default(['classifier'])
+    .describe('modules trained in full and averaged plainly (heads), by suffix'),
 });
 
 export const taskSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    kind: z.literal('text-classification'),
-    /** Class names; their order gives the class index. */
-    labels: z.array(z.string().min(1)).min(2).max(100_000),
-    /** Tokens a text is cut to, special tokens included. */
-    maxTokens: z.int().min(4).max(131_072).default(128),
+    kind: z.literal('text-classification').describe('one label for a text'),
+    labels: z
+      .array(z.string().min(1))
+      .min(2)
+      .max(100_000)
+      .describe('class names; their order gives the class index'),
+    maxTokens: z
+      .int()
+      .min(4)
+      .max(131_072)
+      .default(128)
+      .describe('tokens a text is cut to, special tokens included'),
   }),
 ]);
 
 export const trainingSchema = z.strictObject({
-  optimizer: optimizerSchema.prefault({ kind: 'adamw' }),
-  batchSize: z.int().min(1).max(4096).default(16),
-  /** Optimizer steps in a round; examples are drawn in shuffled epochs. */
-  localSteps: z.int().min(1).max(1_000_000).default(20),
+  optimizer: optimizerSchema.prefault({ kind: 'adamw' }).describe('how a silo trains'),
+  batchSize: z.int().min(1).max(4096).default(16).describe('examples in a step'),
+  localSteps: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20)
+    .describe('optimizer steps in a round; examples are drawn in shuffled epochs'),
 });
 
 export const roundsSchema = z.strictObject({
-  /** How many rounds the run has. */
-  count: z.int().min(1).max(100_000).default(10),
-  /** A round starts when so many trainers are connected, and publishes with no fewer updates. */
-  minSilos: z.int().min(1).max(100_000).default(2),
-  /** After so long a round publishes what it has, or is tried again while it has fewer than minSilos updates. */
+  count: z.int().min(1).max(100_000).default(10).describe('how many rounds the run has'),
+  minSilos: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(2)
+    .describe('a round starts when so many trainers are connected, and publishes with no fewer updates'),
   deadlineMs: z
     .int()
     .min(100)
     .max(30 * 86_400_000)
-    .default(30 * 60_000),
-  /** How often a round that missed its quorum is tried before the run fails. */
-  maxAttempts: z.int().min(1).max(1000).default(3),
+    .default(30 * 60_000)
+    .describe(
+      'after so many milliseconds a round publishes what it has, or is tried again while it has fewer than minSilos updates',
+    ),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(3)
+    .describe('how often a round that missed its quorum is tried before the run fails'),
 });
 
 export const aggregationSchema = z.strictObject({
-  method: z.string().default('fedrot'),
-  /** Checked by the method itself. */
-  options: z.record(z.string(), z.unknown()).default({}),
-  /** p_i by the silo's number of examples, or all the same. */
-  weighting: z.enum(['examples', 'uniform']).default('examples'),
+  method: z.string().default('fedrot').describe('name of the aggregation method (docs/methods.md)'),
+  options: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe("the method's options; the method itself checks them"),
+  weighting: z
+    .enum(['examples', 'uniform'])
+    .default('examples')
+    .describe("weight of a silo's update: by its number of examples, or all the same"),
 });
 
 export const runSpecSchema = z.strictObject({
-  name,
-  /** The bundle (base model and tokenizer) by its SHA-256, hex. */
-  bundle: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex'),
-  task: taskSchema,
+  name: name.describe('name of the run; its id is made from it'),
+  bundle: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex')
+    .describe('the bundle (base model and tokenizer) by its SHA-256, hex'),
+  task: taskSchema.describe('what the model learns'),
   lora: loraSchema.prefault({}),
   training: trainingSchema.prefault({}),
   aggregation: aggregationSchema.prefault({}),
   rounds: roundsSchema.prefault({}),
   evaluation: z
     .strictObject({
-      /** Evaluators score every so many versions (and the initial and the last one); 0 never. */
-      every: z.int().min(0).default(1),
-      /** The next round does not wait longer than this for evaluators. */
+      every: z
+        .int()
+        .min(0)
+        .default(1)
+        .describe('evaluators score every so many versions, and the initial and the last one; 0 never'),
       timeoutMs: z
         .int()
         .min(100)
-        .default(10 * 60_000),
+        .default(10 * 60_000)
+        .describe('the next round does not wait longer than so many milliseconds for evaluators'),
     })
     .prefault({}),
-  /** Element type of updates on the wire and in the spool. */
-  wireDType: z.enum(['f32', 'f16', 'bf16']).default('f32'),
-  seed: z.int().min(0).default(0),
+  wireDType: z
+    .enum(['f32', 'f16', 'bf16'])
+    .default('f32')
+    .describe('element type of updates on the wire and in the spool'),
+  seed: z.int().min(0).default(0).describe('everything random derives from it'),
 });
 
 export type RunSpec = Readonly<z.output<typeof runSpecSchema>>;
