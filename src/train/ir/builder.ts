@@ -26,6 +26,7 @@ export class GraphBuilder {
   readonly #irVersion: number;
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #defined = new Set<string>();
+  readonly #reserved = new Set<string>();
   readonly #counters = new Map<string, number>();
 
   constructor(options: BuilderOptions = {}) {
@@ -35,23 +36,29 @@ export class GraphBuilder {
     this.#opsets.set('', options.opset ?? 18);
   }
 
-  /** A builder that continues a model: nodes are appended behind its nodes. Outputs are taken over unless told. */
+  /**
+   * A builder that continues a model: its opsets, initializers and inputs, its nodes and outputs unless others are given.
+   * Fresh names avoid every name of the model, also of nodes that are left out (they may be appended later).
+   */
   static from(
     model: Model,
-    { outputs = model.graph.outputs }: { outputs?: readonly ValueInfo[] } = {},
+    parts: { nodes?: readonly Node[]; outputs?: readonly ValueInfo[] } = {},
   ): GraphBuilder {
+    const { graph } = model;
+    const { nodes = graph.nodes, outputs = graph.outputs } = parts;
     const builder = new GraphBuilder({
-      name: model.graph.name,
+      name: graph.name,
       irVersion: model.irVersion,
       metadata: model.metadata,
     });
     for (const [domain, version] of model.opsets) builder.#opsets.set(domain, version);
-    for (const [name, value] of model.graph.initializers) builder.initializer(name, value);
-    for (const input of model.graph.inputs) {
+    for (const [name, value] of graph.initializers) builder.initializer(name, value);
+    for (const input of graph.inputs) {
       builder.#define(input.name);
       builder.#inputs.push(input);
     }
-    for (const node of model.graph.nodes) builder.append(node);
+    for (const node of graph.nodes) for (const output of node.outputs) builder.#reserved.add(output);
+    for (const node of nodes) builder.append(node);
     builder.#outputs.push(...outputs);
     return builder;
   }
@@ -67,7 +74,7 @@ export class GraphBuilder {
       const count = this.#counters.get(hint) ?? 0;
       this.#counters.set(hint, count + 1);
       const name = count === 0 ? hint : `${hint}_${count}`;
-      if (!this.#defined.has(name)) return name;
+      if (!this.#defined.has(name) && !this.#reserved.has(name)) return name;
     }
   }
 

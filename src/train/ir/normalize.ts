@@ -1,0 +1,50 @@
+import { FedrotError } from '../../errors.js';
+import type { Attribute, Model, Node, TensorValue } from './graph.js';
+import { floatTensor, int64Tensor, int64Vector, rawTensor, tensorBytes } from './tensor-value.js';
+
+/** Initializers of at most this many bytes are read into memory: axes, shapes and scalars that rules look at. */
+const SMALL_BYTES = 1024;
+
+/** ONNX Constant: exactly one of these attributes holds the value. */
+function constantValue(node: Node): TensorValue {
+  const [name, attribute] = Object.entries(node.attributes)[0] ?? ['', undefined];
+  const value = attribute === undefined ? undefined : tensorOf(name, attribute);
+  if (value === undefined)
+    throw new FedrotError(
+      'op_unsupported',
+      `Constant node "${node.name}": attribute "${name}" is not supported`,
+    );
+  return value;
+}
+
+function tensorOf(name: string, attribute: Attribute): TensorValue | undefined {
+  if (name === 'value' && attribute.kind === 'tensor') return attribute.value;
+  if (name === 'value_int' && attribute.kind === 'int') return int64Tensor([], [attribute.value]);
+  if (name === 'value_ints' && attribute.kind === 'ints') return int64Vector(attribute.value);
+  if (name === 'value_float' && attribute.kind === 'float') return floatTensor([], [attribute.value]);
+  if (name === 'value_floats' && attribute.kind === 'floats')
+    return floatTensor([attribute.value.length], attribute.value);
+  return undefined;
+}
+
+/**
+ * The same model in the form that the passes expect: Constant nodes are initializers, small external initializers are in
+ * memory (read from `folder`). Nodes without a name get that of their first output, so that messages can name them.
+ */
+export function normalizeModel(model: Model, folder?: string): Model {
+  const initializers = new Map<string, TensorValue>();
+  for (const [name, value] of model.graph.initializers)
+    initializers.set(
+      name,
+      value.data.kind === 'external' && value.data.length <= SMALL_BYTES
+        ? rawTensor(value.type, value.dims, tensorBytes(value, folder))
+        : value,
+    );
+  const nodes: Node[] = [];
+  for (const node of model.graph.nodes) {
+    const output = node.outputs[0] ?? '';
+    if (node.domain === '' && node.op === 'Constant') initializers.set(output, constantValue(node));
+    else nodes.push(node.name === '' ? { ...node, name: output } : node);
+  }
+  return { ...model, graph: { ...model.graph, nodes, initializers } };
+}

@@ -1,0 +1,131 @@
+import { FedrotError } from '../errors.js';
+import { Emitter } from './autodiff/emitter.js';
+import { GraphBuilder } from './ir/builder.js';
+import { elementTypeOf } from './ir/element-type.js';
+import type { ElementType, Model, Node } from './ir/graph.js';
+import { int64Vector } from './ir/tensor-value.js';
+import type { LoraSite } from './session-types.js';
+
+/** PEFT's names of a module's factors. */
+export function loraNames(module: string): { readonly a: string; readonly b: string } {
+  const prefix = `base_model.model.${module}`;
+  return { a: `${prefix}.lora_A.weight`, b: `${prefix}.lora_B.weight` };
+}
+
+/** How a node multiplies by a weight: which input the activations come in by, and how the matrix lies for it. */
+interface Use {
+  readonly node: Node;
+  readonly activation: string;
+  /** True where the node reads the activations transposed. */
+  readonly transposed: boolean;
+  /** True where the node multiplies by the transpose of what lies in the initializer: it lies out × in. */
+  readonly outIn: boolean;
+  /** The node's own factor (attribute alpha of Gemm and FusedMatMul). */
+  readonly alpha: number;
+  readonly type: ElementType;
+}
+
+/** Ops that hand a weight on, and whether they transpose it. */
+const HANDS_ON: Readonly<Record<string, boolean>> = { Identity: false, Cast: false, Transpose: true };
+
+/** Ops that multiply input 0 by input 1; attributes transA, transB and alpha say how. */
+const MULTIPLIES: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'FusedMatMul']);
+
+function numberOf(node: Node, name: string, otherwise: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'int' || attribute?.kind === 'float' ? attribute.value : otherwise;
+}
+
+/** Every node that multiplies by the initializer, directly or through Cast, Transpose or Identity. */
+function usesOf(model: Model, initializer: string, weightType: ElementType, module: string): Use[] {
+  const uses: Use[] = [];
+  const follow = (value: string, flipped: boolean, type: ElementType): void => {
+    for (const node of model.graph.nodes) {
+      const at = node.inputs.indexOf(value);
+      if (at < 0) continue;
+      const swaps = HANDS_ON[node.op];
+      const output = node.outputs[0] ?? '';
+      if (swaps !== undefined && node.domain === '')
+        follow(
+          output,
+          flipped !== swaps,
+          node.op === 'Cast' ? elementTypeOf(numberOf(node, 'to', 0), `Cast node "${node.name}"`) : type,
+        );
+      else if (MULTIPLIES.has(node.op) && at === 1)
+        uses.push({
+          node,
+          activation: node.inputs[0] ?? '',
+          transposed: numberOf(node, 'transA', 0) === 1,
+          outIn: (numberOf(node, 'transB', 0) === 1) !== flipped,
+          alpha: numberOf(node, 'alpha', 1),
+          type,
+        });
+      else if (node.op !== 'Gather')
+        // A tied embedding may look the matrix up as well; any other use would miss its update.
+        throw new FedrotError(
+          'op_unsupported',
+          `module ${module}: its weight ${initializer} is used by ${node.op} node "${node.name}" as input ${at}; LoRA knows MatMul, Gemm and FusedMatMul`,
+        );
+    }
+  };
+  follow(initializer, false, weightType);
+  return uses;
+}
+
+/**
+ * Adds y + scale · (x Aᵀ) Bᵀ behind every node that multiplies by the weight of a site. A (r × in) and B (out × r) become
+ * graph inputs with PEFT's names. Throws model_unsupported where a weight is missing, has another shape or is not used.
+ */
+export function injectLora(model: Model, sites: readonly LoraSite[]): Model {
+  return sites.reduce(injectOne, model);
+}
+
+function injectOne(model: Model, site: LoraSite): Model {
+  const { name, in: inputs, out: outputs, weight } = site.module;
+  const tensor = model.graph.initializers.get(weight.initializer);
+  const refuse = (why: string): never => {
+    throw new FedrotError('model_unsupported', `module ${name}: ${why}`);
+  };
+  if (tensor === undefined) return refuse(`the model has no initializer ${weight.initializer}`);
+  const [columnsAt, rowsAt] = weight.layout === 'in_out' ? [1, 0] : [0, 1];
+  const total = tensor.dims[columnsAt] ?? 0;
+  const first = weight.firstOutput ?? 0;
+  const fits = weight.firstOutput === undefined ? total === outputs : first + outputs <= total;
+  if (tensor.dims.length !== 2 || tensor.dims[rowsAt] !== inputs || !fits)
+    return refuse(
+      `initializer ${weight.initializer} has shape [${tensor.dims.join(', ')}], which does not hold ${inputs} in and ${outputs} out from output ${first} (${weight.layout})`,
+    );
+  const uses = usesOf(model, weight.initializer, tensor.type, name);
+  if (uses.length === 0) return refuse(`initializer ${weight.initializer} is not used by any product`);
+  if (uses.some((use) => use.outIn !== (weight.layout === 'out_in')))
+    return refuse(`initializer ${weight.initializer} is not used as ${weight.layout} by the graph`);
+
+  const builder = GraphBuilder.from(model, { nodes: [] });
+  const { a, b } = loraNames(name);
+  const type = uses[0]?.type ?? tensor.type;
+  builder.input(a, type, [site.rank, inputs]);
+  builder.input(b, type, [outputs, site.rank]);
+  const emit = new Emitter(builder);
+  // Where several modules share a matrix, B is padded with zero rows: cheaper than padding the product.
+  const wideB =
+    total === outputs
+      ? b
+      : emit.op('Pad', [b, builder.constant(int64Vector([first, 0, total - first - outputs, 0]))]);
+  for (const node of model.graph.nodes) {
+    const use = uses.find((candidate) => candidate.node === node);
+    if (use === undefined) {
+      builder.append(node);
+      continue;
+    }
+    const output = node.outputs[0] ?? '';
+    const plain = builder.fresh(`${output}/frozen`);
+    builder.append({ ...node, outputs: [plain, ...node.outputs.slice(1)] });
+    const x = use.transposed ? emit.transpose(use.activation, [1, 0]) : use.activation;
+    // Only the right operand is transposed, and that is a matrix whatever the rank of x.
+    const right = { type: use.type, ranks: [2, 2], transB: true } as const;
+    const low = emit.matmul(x, a, right);
+    const delta = emit.matmul(low, wideB, { ...right, alpha: site.scale * use.alpha });
+    builder.op('Add', [plain, delta], {}, output);
+  }
+  return builder.build();
+}

@@ -1,0 +1,162 @@
+import { FedrotError } from '../../errors.js';
+import { encodeModel, encodeWithProbes } from '../ir/codec.js';
+import { pruneTo } from '../ir/prune.js';
+import type { Dim, ElementType, Model, ValueInfo } from '../ir/graph.js';
+import { openRuntime, type RuntimeData, type RuntimeInfo, type RuntimeTensor } from '../ort.js';
+import type { Extent, ValueTypes } from './extent.js';
+
+/**
+ * Sizes that named dimensions are set to, one pair a name. All numbers differ and none is common, so a dimension that agrees in
+ * both probes is fixed, and two dimensions that agree in both have the same run-time size.
+ */
+const PROBE_SIZES: readonly (readonly [number, number])[] = [
+  [3, 5],
+  [7, 11],
+  [13, 17],
+  [19, 23],
+  [29, 31],
+  [37, 41],
+];
+
+/**
+ * Type and shape of every value, by ONNX Runtime's own inference: each value becomes an untyped output of a session whose inputs have
+ * fixed sizes, at two sizes. Where inference does not tell a shape, the graph is run on zeros.
+ */
+export async function probeTypes(model: Model, folder?: string): Promise<ValueTypes> {
+  const sizes = assignSizes(model.graph.inputs);
+  const first = await probeOnce(model, (name) => sizes.get(name)?.[0] ?? 1, folder);
+  const second = await probeOnce(model, (name) => sizes.get(name)?.[1] ?? 1, folder);
+  const known = new Map<string, { type: ElementType; dims: readonly Extent[] }>();
+  for (const [name, value] of model.graph.initializers) known.set(name, value);
+  for (const [name, { type, dims }] of first) {
+    const other = second.get(name)?.dims ?? [];
+    if (other.length !== dims.length)
+      throw new FedrotError(
+        'model_unsupported',
+        `value ${name} has a number of dimensions that depends on the input`,
+      );
+    known.set(name, { type, dims: dims.map((dim, i): Extent => extentOf(dim, other[i] ?? dim, sizes)) });
+  }
+  const find = (value: string): { type: ElementType; dims: readonly Extent[] } => {
+    const found = known.get(value);
+    if (found === undefined)
+      throw new FedrotError('internal', `the shape of value ${value} was not inferred`);
+    return found;
+  };
+  return { type: (value) => find(value).type, dims: (value) => find(value).dims };
+}
+
+function extentOf(
+  first: number,
+  second: number,
+  sizes: ReadonlyMap<string, readonly [number, number]>,
+): Extent {
+  if (first === second) return first;
+  for (const [name, pair] of sizes) if (pair[0] === first && pair[1] === second) return name;
+  return `${first}|${second}`;
+}
+
+/** A pair of sizes for every named dimension; a nameless one counts as a name of its own. */
+function assignSizes(inputs: readonly ValueInfo[]): Map<string, readonly [number, number]> {
+  const sizes = new Map<string, readonly [number, number]>();
+  for (const { name, dims } of inputs)
+    dims.forEach((dim, i) => {
+      const key = dimKey(name, dim, i);
+      if (typeof dim === 'number' || sizes.has(key)) return;
+      const pair = PROBE_SIZES[sizes.size];
+      if (pair === undefined)
+        throw new FedrotError(
+          'model_unsupported',
+          `more than ${PROBE_SIZES.length} named dimensions among the inputs`,
+        );
+      sizes.set(key, pair);
+    });
+  return sizes;
+}
+
+function dimKey(input: string, dim: Dim, axis: number): string {
+  return dim === '' ? `${input}.${axis}` : String(dim);
+}
+
+async function probeOnce(
+  model: Model,
+  sizeOf: (dimension: string) => number,
+  folder: string | undefined,
+): Promise<Map<string, RuntimeInfo>> {
+  const inputs = model.graph.inputs.map((input): ValueInfo & { dims: number[] } => ({
+    ...input,
+    dims: input.dims.map((dim, i) => (typeof dim === 'number' ? dim : sizeOf(dimKey(input.name, dim, i)))),
+  }));
+  const fixed: Model = { ...model, graph: { ...model.graph, inputs, outputs: [] } };
+  const values = model.graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''));
+  const runtime = await openRuntime(encodeWithProbes(fixed, values), {
+    optimization: 'disabled',
+    ...(folder === undefined ? {} : { folder }),
+  });
+  const found = new Map<string, RuntimeInfo>(inputs.map((input) => [input.name, input]));
+  for (const info of runtime.outputs) found.set(info.name, info);
+  await runtime.close();
+  // An empty list of dimensions is a scalar or a shape that inference could not tell.
+  const doubtful = values.filter((value) => {
+    const dims = found.get(value)?.dims ?? [];
+    return dims.length === 0 || dims.includes(-1);
+  });
+  if (doubtful.length > 0)
+    for (const info of await runForShapes(fixed, inputs, doubtful, found, folder)) found.set(info.name, info);
+  return found;
+}
+
+/** Runs what the values in doubt need, on zeros, and reads the shapes off the results. */
+async function runForShapes(
+  model: Model,
+  inputs: readonly (ValueInfo & { dims: number[] })[],
+  values: readonly string[],
+  found: ReadonlyMap<string, RuntimeInfo>,
+  folder: string | undefined,
+): Promise<RuntimeInfo[]> {
+  const outputs = values.map((name) => ({
+    name,
+    type: found.get(name)?.type ?? ('float' as const),
+    dims: [],
+    unknownRank: true,
+  }));
+  const pruned = pruneTo(model, outputs);
+  const used = new Set(pruned.graph.inputs.map(({ name }) => name));
+  const runtime = await openRuntime(encodeModel(pruned), {
+    optimization: 'disabled',
+    ...(folder === undefined ? {} : { folder }),
+  });
+  try {
+    const feeds = Object.fromEntries(
+      inputs.filter(({ name }) => used.has(name)).map((input) => [input.name, zeros(input.type, input.dims)]),
+    );
+    const results = await runtime.run(feeds, values);
+    return Object.entries(results).map(([name, { type, dims }]) => ({ name, type, dims }));
+  } finally {
+    await runtime.close();
+  }
+}
+
+function zeros(type: ElementType, dims: readonly number[]): RuntimeTensor {
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  const data = ((): RuntimeData => {
+    switch (type) {
+      case 'float':
+        return new Float32Array(count);
+      case 'double':
+        return new Float64Array(count);
+      case 'int64':
+        return new BigInt64Array(count);
+      case 'int32':
+        return new Int32Array(count);
+      case 'float16':
+        return new Uint16Array(count);
+      case 'bool':
+      case 'uint8':
+        return new Uint8Array(count);
+      default:
+        throw new FedrotError('model_unsupported', `graph inputs of type ${type} are not supported`);
+    }
+  })();
+  return { type, dims, data };
+}
