@@ -19,6 +19,10 @@ export function addDaemonOptions(command: Command): Command {
     .addOption(new Option('--ready-file <path>', 'write that line to a file when ready; removed at the end'));
 }
 
+/** Path of the configuration file, from --config or FEDROT_CONFIG. */
+export const configFile = (flags: DaemonFlags, { environment }: CliContext): string | undefined =>
+  flags.config ?? (environment.FEDROT_CONFIG || undefined);
+
 /** What runs until a signal: its facts for whoever waits for it, and how it drains. */
 export interface RunningDaemon {
   readonly ready: Readonly<Record<string, unknown>>;

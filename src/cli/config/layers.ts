@@ -6,6 +6,8 @@ import { settingsOf, type Setting } from './settings.js';
 import { readYamlFile } from './yaml-file.js';
 
 export interface ConfigSources {
+  /** What lies below the file: for what is known from elsewhere. */
+  readonly base?: Readonly<Record<string, unknown>>;
   /** Path of the YAML file, if any. */
   readonly file?: string | undefined;
   readonly environment: Environment;
@@ -24,6 +26,16 @@ function setPath(tree: Tree, path: readonly string[], value: unknown): Tree {
   if (rest.length === 0) return { ...tree, [key]: value };
   const child = tree[key];
   return { ...tree, [key]: setPath(isTree(child) ? child : {}, rest, value) };
+}
+
+/** The lower tree with everything that the upper one says; lists and scalars are replaced whole. */
+function merge(lower: Tree, upper: Tree): Tree {
+  const merged: Tree = { ...lower };
+  for (const [key, value] of Object.entries(upper)) {
+    const below = lower[key];
+    merged[key] = isTree(below) && isTree(value) ? merge(below, value) : value;
+  }
+  return merged;
 }
 
 const join = (path: readonly PropertyKey[]): string => path.map(String).join('.');
@@ -89,11 +101,14 @@ function explain(
 export function loadConfig<S extends z.ZodType>(schema: S, sources: ConfigSources): z.output<S> {
   const settings = settingsOf(schema);
   const file = sources.file ?? 'configuration';
-  let tree: Tree = sources.file === undefined ? {} : readYamlFile(sources.file);
+  let tree: Tree = merge(sources.base ?? {}, sources.file === undefined ? {} : readYamlFile(sources.file));
   const origins = new Map<string, string>();
   const apply = (setting: Setting, text: string | undefined, origin: string): void => {
     if (text === undefined) return;
-    tree = setPath(tree, setting.path, readValue(setting.kind, text, origin));
+    const value = readValue(setting.kind, text, origin);
+    // A map given as YAML adds to what is there, as it would in the file.
+    const key = setting.path.reduce<unknown>((node, part) => (isTree(node) ? node[part] : undefined), tree);
+    tree = setPath(tree, setting.path, isTree(key) && isTree(value) ? merge(key, value) : value);
     origins.set(join(setting.path), origin);
   };
   for (const setting of settings) {

@@ -39,13 +39,17 @@ export function addSettingOptions(
   }
 }
 
-/** The texts that were given for a schema's flags, for loadConfig. */
-export function givenFlags(command: Command, schema: z.ZodType): Record<string, string> {
+/** The texts that were given for a schema's flags, for loadConfig; `except` as for addSettingOptions. */
+export function givenFlags(
+  command: Command,
+  schema: z.ZodType,
+  except: readonly string[] = [],
+): Record<string, string> {
   const values: Readonly<Record<string, unknown>> = command.opts();
   return Object.fromEntries(
     settingsOf(schema).flatMap(({ flag }): [string, string][] => {
       const value = values[attribute(flag)];
-      if (value === undefined) return [];
+      if (value === undefined || except.includes(flag)) return [];
       return [[flag, typeof value === 'string' ? value : String(value)]];
     }),
   );

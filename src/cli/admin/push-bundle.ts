@@ -1,0 +1,58 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MANIFEST_FILE } from '../../model/bundle-manifest.js';
+import type { Bundle } from '../../model/bundle.js';
+import type { PushBundleFileRequestInput } from '../../rpc/gen/fedrot/v1/PushBundleFileRequest.js';
+import { fileChunks } from './chunks.js';
+import type { AdminClient } from './connect.js';
+
+export interface PushProgress {
+  readonly file: string;
+  readonly sentBytes: number;
+  readonly totalBytes: number;
+}
+
+interface OutgoingFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** The bundle's files in the order of sending: its manifest last, for it completes the bundle. */
+async function filesOf({ folder, manifest, sha256 }: Bundle): Promise<OutgoingFile[]> {
+  const { size } = await stat(join(folder, MANIFEST_FILE));
+  return [...manifest.files, { name: MANIFEST_FILE, bytes: size, sha256 }];
+}
+
+/** Whether the coordinator has the whole bundle. */
+export async function hasBundle(admin: AdminClient, sha256: string): Promise<boolean> {
+  const { bundles } = await admin.listBundles({});
+  return bundles.some(({ bundleSha256, complete }) => bundleSha256 === sha256 && complete);
+}
+
+/** Sends a bundle to the coordinator unless it has it; resolves with the bytes that were sent. */
+export async function pushBundle(
+  admin: AdminClient,
+  bundle: Bundle,
+  onProgress: (progress: PushProgress) => void = () => undefined,
+): Promise<number> {
+  if (await hasBundle(admin, bundle.sha256)) return 0;
+  const files = await filesOf(bundle);
+  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let sentBytes = 0;
+  async function* requests({
+    name,
+    bytes,
+    sha256,
+  }: OutgoingFile): AsyncGenerator<PushBundleFileRequestInput> {
+    yield { begin: { bundleSha256: bundle.sha256, file: name, bytes } };
+    for await (const chunk of fileChunks(join(bundle.folder, name), bytes)) {
+      yield { chunk };
+      sentBytes += chunk.data.length;
+      onProgress({ file: name, sentBytes, totalBytes });
+    }
+    yield { digest: { sha256: Buffer.from(sha256, 'hex') } };
+  }
+  for (const file of files) await admin.pushBundleFile(requests(file));
+  return totalBytes;
+}

@@ -1,0 +1,94 @@
+import { Option } from 'commander';
+import { FedrotError } from '../../errors.js';
+import type { AdapterRef } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
+import { parseRunSpec } from '../../run-spec.js';
+import { coordinatorAddress, coordinatorOption, withAdmin, type AdminClient } from '../admin/connect.js';
+import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
+import { readValue } from '../config/read-value.js';
+import { formatBytes } from '../format.js';
+import { formatTable, type Column } from '../table.js';
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+const COLUMNS: readonly Column<AdapterRef>[] = [
+  { title: 'VERSION', value: ({ version }) => version },
+  { title: 'SHA-256', value: ({ sha256 }) => hex(sha256) },
+  { title: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+];
+
+const buildList: BuildCommand = (context) =>
+  leaf('list', "list a run's published adapters; version 0 is the initial one")
+    .argument('<run>', 'id of the run')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (runId: string, options: { json?: boolean }, command) => {
+      const { adapters } = await withAdmin(coordinatorAddress(command, context), (admin) =>
+        admin.listAdapters({ runId }),
+      );
+      if (options.json === true)
+        context.out(
+          `${JSON.stringify(adapters.map(({ version, sha256, bytes }) => ({ version, sha256: hex(sha256), bytes })))}\n`,
+        );
+      else context.out(formatTable(adapters, COLUMNS, 'no adapters yet'));
+    });
+
+/** The version asked for, or the newest. */
+async function chooseVersion(admin: AdminClient, runId: string, asked: string | undefined): Promise<number> {
+  if (asked !== undefined) return readValue('number', asked, '--adapter-version') as number;
+  const { adapters } = await admin.listAdapters({ runId });
+  if (adapters.length === 0) throw new FedrotError('not_found', `run ${runId} has published no adapter yet`);
+  return Math.max(...adapters.map(({ version }) => version));
+}
+
+interface GetFlags {
+  readonly out: string;
+  readonly adapterVersion?: string;
+  readonly baseModel?: string;
+  readonly json?: boolean;
+}
+
+const buildGet: BuildCommand = (context) =>
+  leaf('get', 'fetch an adapter as a folder that PEFT loads')
+    .argument('<run>', 'id of the run')
+    .addOption(
+      new Option(
+        '-o, --out <folder>',
+        'where to write adapter_model.safetensors and adapter_config.json',
+      ).makeOptionMandatory(),
+    )
+    .addOption(new Option('--adapter-version <number>', 'which version (default: the newest)'))
+    .addOption(
+      new Option('--base-model <name>', 'what Python loads as the base model: kept in adapter_config.json'),
+    )
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (runId: string, flags: GetFlags, command) => {
+      const [{ fetchAdapter }, { writePeftAdapter }] = await Promise.all([
+        import('../admin/fetch-adapter.js'),
+        import('../../model/peft.js'),
+      ]);
+      const fetched = await withAdmin(coordinatorAddress(command, context), async (admin) => {
+        const version = await chooseVersion(admin, runId, flags.adapterVersion);
+        const { specJson } = await admin.getRun({ runId });
+        return { version, specJson, ...(await fetchAdapter(admin, runId, version)) };
+      });
+      const spec = parseRunSpec(JSON.parse(fetched.specJson), `run ${runId}`);
+      await writePeftAdapter({
+        folder: flags.out,
+        adapter: fetched.bytes,
+        settings: spec.lora,
+        baseModel: flags.baseModel ?? null,
+      });
+      const { version, sha256, bytes } = fetched;
+      if (flags.json === true)
+        context.out(
+          `${JSON.stringify({ run: runId, version, sha256, bytes: bytes.length, folder: flags.out })}\n`,
+        );
+      else
+        context.out(
+          `${runId} version ${version} → ${flags.out} (${formatBytes(bytes.length)}, SHA-256 ${sha256})\n`,
+        );
+    });
+
+export const build: BuildCommand = (context) =>
+  group('adapter', 'list and fetch adapters', [buildList(context), buildGet(context)]);

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from '../../log.js';
+import { coordinatorConfigSchema } from '../../server/config.js';
+import { leaf, type BuildCommand } from '../command.js';
+import { loadConfig } from '../config/layers.js';
+import { addSettingOptions, givenFlags } from '../config/options.js';
+import { addDaemonOptions, configFile, runDaemon, type DaemonFlags } from '../daemon.js';
+
+/** The coordinator's configuration file: what the server needs, and how its process logs. */
+export const coordinatorFileSchema = coordinatorConfigSchema.extend({
+  log: z
+    .strictObject({
+      level: z.enum(LOG_LEVELS).default('info').describe('least severe level that is logged'),
+      format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto is pretty on a terminal'),
+    })
+    .prefault({}),
+});
+
+export const build: BuildCommand = (context) => {
+  const command = addDaemonOptions(leaf('coordinator', 'run the coordinator: rounds, alignment, adapters'));
+  addSettingOptions(command, coordinatorFileSchema);
+  return command.action(async (flags: DaemonFlags) => {
+    const { log, ...config } = loadConfig(coordinatorFileSchema, {
+      file: configFile(flags, context),
+      environment: context.environment,
+      flags: givenFlags(command, coordinatorFileSchema),
+    });
+    const [{ createLogger }, { startCoordinator }] = await Promise.all([
+      import('../../log.js'),
+      import('../../server/start.js'),
+    ]);
+    const logger = createLogger({ ...log, base: { service: 'coordinator' } });
+    const start = async () => {
+      const coordinator = await startCoordinator(Object.freeze(config), { logger });
+      const { grpcPort, httpPort } = coordinator;
+      return { ready: { grpcPort, httpPort }, close: () => coordinator.close() };
+    };
+    await runDaemon(start, flags, context, logger);
+  });
+};

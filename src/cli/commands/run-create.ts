@@ -1,0 +1,75 @@
+import { Option } from 'commander';
+import { FedrotError } from '../../errors.js';
+import { runSpecSchema, type RunSpec } from '../../run-spec.js';
+import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
+import { jsonOption, leaf, type BuildCommand } from '../command.js';
+import { loadConfig } from '../config/layers.js';
+import { addSettingOptions, givenFlags } from '../config/options.js';
+import { formatBytes } from '../format.js';
+
+interface CreateFlags {
+  readonly file?: string;
+  readonly bundle: string;
+  readonly runId?: string;
+  readonly json?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** The same bundle as the file names, if it names one. */
+function checkBundle(spec: RunSpec, sha256: string, flags: CreateFlags): void {
+  if (spec.bundle !== sha256)
+    throw new FedrotError(
+      'precondition_failed',
+      `${flags.file ?? 'the specification'} asks for bundle ${spec.bundle}, but ${flags.bundle} is ${sha256}`,
+    );
+}
+
+/** `fedrot run create`: specification from a file and flags, version 0 of the adapter from the bundle, then CreateRun. */
+export const buildCreate: BuildCommand = (context) => {
+  const command = leaf('create', 'create a run from a YAML file and flags; flags win')
+    .addOption(new Option('-f, --file <file>', 'YAML file with the specification (docs/run-spec.md)'))
+    .addOption(
+      new Option(
+        '--bundle <folder>',
+        'folder of the bundle; it is sent where the coordinator lacks it',
+      ).makeOptionMandatory(),
+    )
+    .addOption(new Option('--run-id <id>', 'id of the run; made from its name by default'))
+    .addOption(new Option('--dry-run', 'check and print the specification, create nothing'))
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (flags: CreateFlags) => {
+      const { openBundle } = await import('../../model/bundle.js');
+      const bundle = await openBundle(flags.bundle, { verify: true });
+      const { task } = bundle.manifest;
+      const spec = loadConfig(runSpecSchema, {
+        base: { bundle: bundle.sha256, task: { kind: task.kind, labels: task.labels } },
+        file: flags.file,
+        environment: {},
+        flags: givenFlags(command, runSpecSchema, ['--bundle']),
+      });
+      checkBundle(spec, bundle.sha256, flags);
+      if (flags.dryRun === true) {
+        context.out(`${JSON.stringify(spec, null, flags.json === true ? undefined : 2)}\n`);
+        return;
+      }
+      const [{ createRun }, { pushBundle }] = await Promise.all([
+        import('../admin/create-run.js'),
+        import('../admin/push-bundle.js'),
+      ]);
+      const created = await withAdmin(coordinatorAddress(command, context), async (admin) => {
+        const sentBytes = await pushBundle(admin, bundle);
+        return { sentBytes, ...(await createRun(admin, bundle, spec, flags.runId)) };
+      });
+      if (flags.json === true)
+        context.out(
+          `${JSON.stringify({ run: created.runId, bundle: bundle.sha256, adapter_sha256: created.initialSha256 })}\n`,
+        );
+      else {
+        const sent = created.sentBytes === 0 ? '' : ` (bundle sent, ${formatBytes(created.sentBytes)})`;
+        context.out(`created ${created.runId}${sent}; follow it with: fedrot run watch ${created.runId}\n`);
+      }
+    });
+  addSettingOptions(command, runSpecSchema, { except: ['--bundle'], variables: false });
+  return command;
+};

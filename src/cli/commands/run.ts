@@ -1,0 +1,76 @@
+import { Option } from 'commander';
+import { withAdmin, coordinatorAddress, coordinatorOption } from '../admin/connect.js';
+import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
+import { Exit } from '../failure.js';
+import { formatTime } from '../format.js';
+import { RunNarrator } from '../run/narrator.js';
+import { describeRun, runRow, RUN_COLUMNS } from '../run/print.js';
+import { watchRun } from '../run/watch.js';
+import { endSignals } from '../signals.js';
+import { formatTable } from '../table.js';
+import { buildCreate } from './run-create.js';
+
+const buildList: BuildCommand = (context) =>
+  leaf('list', 'list runs')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (options: { json?: boolean }, command) => {
+      const { runs } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listRuns({}));
+      if (options.json === true) context.out(`${JSON.stringify(runs.map(runRow))}\n`);
+      else context.out(formatTable(runs, RUN_COLUMNS, 'no runs yet; `fedrot run create` makes one'));
+    });
+
+const buildShow: BuildCommand = (context) =>
+  leaf('show', 'show one run')
+    .argument('<run>', 'id of the run')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (runId: string, options: { json?: boolean }, command) => {
+      const run = await withAdmin(coordinatorAddress(command, context), (admin) => admin.getRun({ runId }));
+      context.out(options.json === true ? `${JSON.stringify(runRow(run))}\n` : describeRun(run));
+    });
+
+const buildWatch: BuildCommand = (context) =>
+  leaf('watch', 'follow a run until it ends; exits with 1 where it failed or was stopped')
+    .argument('<run>', 'id of the run')
+    .addOption(coordinatorOption())
+    .addOption(new Option('--json', 'print every change as a JSON line'))
+    .action(async (runId: string, options: { json?: boolean }, command) => {
+      const narrator = new RunNarrator();
+      const signals = endSignals();
+      try {
+        await withAdmin(coordinatorAddress(command, context), async (admin) => {
+          const onBreak = (error: Error): void =>
+            context.err(`fedrot: ${error.message}; trying again (${formatTime(Date.now())})\n`);
+          for await (const run of watchRun(admin, runId, { signal: signals.signal, onBreak })) {
+            if (options.json === true) context.out(`${JSON.stringify(runRow(run))}\n`);
+            else for (const line of narrator.tell(run)) context.out(`${line}\n`);
+            if (run.state === 'RUN_STATE_FAILED' || run.state === 'RUN_STATE_STOPPED') throw new Exit(1);
+          }
+        });
+      } finally {
+        signals.release();
+      }
+    });
+
+const buildStop: BuildCommand = (context) =>
+  leaf('stop', 'stop a run; its adapters stay')
+    .argument('<run>', 'id of the run')
+    .addOption(new Option('--reason <text>', 'kept with the run').default('stopped by an operator'))
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (runId: string, options: { json?: boolean; reason: string }, command) => {
+      const run = await withAdmin(coordinatorAddress(command, context), (admin) =>
+        admin.stopRun({ runId, reason: options.reason }),
+      );
+      context.out(options.json === true ? `${JSON.stringify(runRow(run))}\n` : `${run.runId} stopped\n`);
+    });
+
+export const build: BuildCommand = (context) =>
+  group('run', 'create, list, show, watch and stop runs', [
+    buildCreate(context),
+    buildList(context),
+    buildShow(context),
+    buildWatch(context),
+    buildStop(context),
+  ]);

@@ -1,0 +1,45 @@
+import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
+import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
+import { formatTime } from '../format.js';
+import type { Silo } from '../../rpc/gen/fedrot/v1/Silo.js';
+import { formatTable, type Column } from '../table.js';
+
+const ROLES: Readonly<Record<Silo['role'], string>> = {
+  SILO_ROLE_UNSPECIFIED: 'unknown',
+  SILO_ROLE_TRAINER: 'trainer',
+  SILO_ROLE_EVALUATOR: 'evaluator',
+};
+
+const COLUMNS: readonly Column<Silo>[] = [
+  { title: 'SILO', value: ({ silo }) => silo },
+  { title: 'ROLE', value: ({ role }) => ROLES[role] },
+  { title: 'CONNECTED', value: ({ connected }) => (connected ? 'yes' : 'no') },
+  { title: 'LAST SEEN', value: ({ lastSeenMs }) => formatTime(lastSeenMs) },
+  { title: 'EXAMPLES', value: ({ examples }) => examples },
+  { title: 'UPDATES', value: ({ updatesAccepted }) => updatesAccepted },
+  { title: 'FAILURES', value: ({ failures }) => failures },
+  { title: 'VERSION', value: ({ softwareVersion }) => softwareVersion },
+];
+
+const row = (silo: Silo): Record<string, unknown> => ({
+  silo: silo.silo,
+  role: ROLES[silo.role],
+  connected: silo.connected,
+  last_seen_ms: silo.lastSeenMs,
+  examples: silo.examples,
+  software_version: silo.softwareVersion,
+  updates_accepted: silo.updatesAccepted,
+  failures: silo.failures,
+});
+
+const buildList: BuildCommand = (context) =>
+  leaf('list', 'list the silos that the coordinator knows')
+    .addOption(coordinatorOption())
+    .addOption(jsonOption())
+    .action(async (options: { json?: boolean }, command) => {
+      const { silos } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listSilos({}));
+      if (options.json === true) context.out(`${JSON.stringify(silos.map(row))}\n`);
+      else context.out(formatTable(silos, COLUMNS, 'no silo has registered yet'));
+    });
+
+export const build: BuildCommand = (context) => group('silo', 'list silos', [buildList(context)]);
