@@ -1,0 +1,88 @@
+// Fills the generated parts of docs/ from the compiled code: `npm run docs`. With --check it writes nothing and fails
+// where what is committed differs.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import { CODE_MEANINGS } from './docs/code-meanings.mjs';
+import { fillRegions } from './docs/regions.mjs';
+import { schemaTables } from './docs/schema-tables.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const check = process.argv.includes('--check');
+const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
+
+const { ERROR_CODES } = await dist('errors.js');
+const { parseRunSpec, runSpecSchema } = await dist('run-spec.js');
+const { STATUS_OF_CODE } = await dist('rpc/status.js');
+const { encodeTensorFile } = await dist('tensor/encode-file.js');
+const { RETRY_OF_CODE } = await dist('rpc/retry.js');
+const { status } = await import('@grpc/grpc-js');
+
+const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
+
+/** The shortest specification; the bundle's name is the SHA-256 of nothing. */
+const SHORTEST = {
+  name: 'spam',
+  bundle: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
+  task: { kind: 'text-classification', labels: ['ham', 'spam'] },
+};
+
+const RETRIES = { retry: 'later', register: 'after Register', never: 'no' };
+
+function statusTable() {
+  const strangers = Object.keys(CODE_MEANINGS).filter((code) => !ERROR_CODES.includes(code));
+  const missing = ERROR_CODES.filter((code) => !(code in CODE_MEANINGS));
+  if (strangers.length + missing.length > 0)
+    throw new Error(
+      `scripts/docs/code-meanings.mjs: without meaning: ${missing.join(', ')}; no such code: ${strangers.join(', ')}`,
+    );
+  const rows = ERROR_CODES.map(
+    (code) =>
+      `| \`${code}\` | ${status[STATUS_OF_CODE[code]]} (${STATUS_OF_CODE[code]}) | ${RETRIES[RETRY_OF_CODE[code]]} | ${CODE_MEANINGS[code]} |`,
+  );
+  return `| code | gRPC status | try again | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}`;
+}
+
+/** Sixteen bytes a line, as hex and as text. */
+function canonicalFile() {
+  const { bytes, sha256 } = encodeTensorFile([{ name: 'w', shape: [2], data: Float32Array.of(1, -2) }]);
+  const lines = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = [...bytes.subarray(at, at + 16)];
+    const hex = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const text = row.map((byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : '.')).join('');
+    lines.push(`${at.toString(16).padStart(4, '0')}  ${hex.padEnd(47)}  ${text}`);
+  }
+  return `\`\`\`text\n${lines.join('\n')}\nSHA-256 ${sha256}\n\`\`\``;
+}
+
+const yaml = (value) => `\`\`\`yaml\n${stringify(value).trimEnd()}\n\`\`\``;
+
+const GENERATORS = {
+  'run specification keys': () => tables(runSpecSchema),
+  'shortest run specification': () => yaml(SHORTEST),
+  'run specification with defaults': () => yaml(parseRunSpec(SHORTEST)),
+  'error codes': statusTable,
+  'canonical file': canonicalFile,
+};
+
+let stale = 0;
+for (const entry of readdirSync(join(root, 'docs'), { recursive: true })) {
+  if (!entry.endsWith('.md')) continue;
+  const file = join(root, 'docs', entry);
+  const text = readFileSync(file, 'utf8');
+  const filled = fillRegions(text, GENERATORS, `docs/${entry}`);
+  if (filled === text) continue;
+  const wanted = await format(filled, { ...(await resolveConfig(file)), filepath: file });
+  if (wanted === text) continue;
+  stale += 1;
+  if (check) process.stderr.write(`docs/${entry} differs from the code; run \`npm run docs\`\n`);
+  else {
+    writeFileSync(file, wanted);
+    process.stderr.write(`wrote docs/${entry}\n`);
+  }
+}
+process.exit(check && stale > 0 ? 1 : 0);
