@@ -1,0 +1,238 @@
+import type { SiloInstructions } from '../../align/types.js';
+import { systemClock, type Clock } from '../../clock.js';
+import { FedrotError } from '../../errors.js';
+import type { Bundle } from '../../model/bundle.js';
+import { Random } from '../../random.js';
+import type { RunSpec } from '../../run-spec.js';
+import type { NamedTensor } from '../../tensor/tensor.js';
+import type { TrainSession } from '../../train/session-types.js';
+import type { DataPart } from '../data/data-set.js';
+import { classIndices } from '../data/labels.js';
+import { ClassificationMetrics } from './classification-metrics.js';
+import { EncodedExamples } from './encoded-examples.js';
+import { inBatches, planBatches } from './plan-batches.js';
+import { SessionCache, type OpenSession, type SessionResources } from './session-cache.js';
+
+export interface TaskInput {
+  readonly bundle: Bundle;
+  readonly spec: RunSpec;
+  /** The global adapter: every LoRA factor and head, PEFT's names. */
+  readonly adapter: readonly NamedTensor[];
+  readonly data: DataPart;
+  /** Ends the work after the step under way; the promise rejects with cancelled. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StepProgress) => void;
+}
+
+export interface TrainInput extends TaskInput {
+  readonly instructions: SiloInstructions;
+  /** What the order of the examples is drawn from: the run's seed, the silo's name, the round. */
+  readonly seed: readonly (string | number)[];
+}
+
+export interface StepProgress {
+  /** From 1. */
+  readonly step: number;
+  readonly totalSteps: number;
+  /** Of this step; nats. */
+  readonly loss: number;
+}
+
+export interface TrainResult {
+  /** In order of name. */
+  readonly tensors: NamedTensor[];
+  /** Examples that the silo trains on, each counted once however often it was drawn: n_i of FedAvg's weights (1602.05629). */
+  readonly examples: number;
+  readonly metrics: {
+    /** Mean over all labels of all steps; nats. */
+    readonly loss: number;
+    readonly steps: number;
+    /** Wall time of the steps. */
+    readonly seconds: number;
+    /** Without padding. */
+    readonly tokens: number;
+  };
+}
+
+export interface EvaluateResult {
+  readonly examples: number;
+  /** Mean; nats. */
+  readonly loss: number;
+  /** 0 to 1. */
+  readonly accuracy: number;
+  /** Mean F1 of the classes that occur, 0 to 1. */
+  readonly macroF1: number;
+}
+
+/** What a silo does with its data; a daemon and the simulation use the same. */
+export interface Trainer {
+  train(input: TrainInput): Promise<TrainResult>;
+  evaluate(input: TaskInput): Promise<EvaluateResult>;
+  close(): Promise<void>;
+}
+
+export interface LocalTrainerOptions extends SessionResources {
+  readonly open: OpenSession;
+  readonly clock?: Clock;
+}
+
+/**
+ * Trains and evaluates on ONNX Runtime, one task at a time. The session stays open between tasks that want the same model,
+ * and tokenized examples are kept. Everything that is random comes from `seed`; the same machine, thread count and inputs
+ * give the same numbers.
+ */
+export class LocalTrainer implements Trainer {
+  readonly #sessions: SessionCache;
+  readonly #clock: Clock;
+  #encoded = new WeakMap<
+    DataPart['examples'],
+    { readonly key: string; readonly examples: EncodedExamples }
+  >();
+
+  constructor({ open, clock = systemClock, ...resources }: LocalTrainerOptions) {
+    this.#sessions = new SessionCache(open, resources);
+    this.#clock = clock;
+  }
+
+  /**
+   * Runs `training.localSteps` optimizer steps from the given adapter, with a fresh optimizer. Throws data_unknown_label,
+   * option_invalid where run and bundle do not fit, tensor_not_finite where training diverges, cancelled.
+   */
+  async train(input: TrainInput): Promise<TrainResult> {
+    const { bundle, spec, data, instructions } = input;
+    const classes = prepare(input);
+    const encoded = await this.#encode(bundle, spec, data);
+    const session = await this.#sessions.get({ bundle, lora: spec.lora, train: instructions.train });
+    return this.#guard(async () => {
+      await session.load(input.adapter);
+      await session.resetOptimizer(spec.training.optimizer);
+      const metrics = await this.#steps(session, encoded, classes, input);
+      return { tensors: await session.read(), examples: data.examples.length, metrics };
+    });
+  }
+
+  /** Scores the adapter on all examples. Throws as train does. */
+  async evaluate(input: TaskInput): Promise<EvaluateResult> {
+    const { bundle, spec, data, signal, onProgress } = input;
+    const classes = prepare(input);
+    const encoded = await this.#encode(bundle, spec, data);
+    await encoded.encodeAll(signal);
+    const session = await this.#sessions.get({ bundle, lora: spec.lora });
+    return this.#guard(async () => {
+      await session.load(input.adapter);
+      const metrics = new ClassificationMetrics(spec.task.labels.length);
+      const batches = inBatches(encoded.byLength(), spec.training.batchSize);
+      let lossSum = 0;
+      let count = 0;
+      for (const [index, batch] of batches.entries()) {
+        throwIfAborted(signal);
+        const result = await session.evaluate(encoded.batch(batch, classes));
+        lossSum += result.lossSum;
+        count += result.count;
+        metrics.add(
+          result.logits.data,
+          batch.map((example) => classes[example] ?? -1),
+        );
+        onProgress?.({ step: index + 1, totalSteps: batches.length, loss: lossSum / count });
+      }
+      return {
+        examples: metrics.examples,
+        loss: finite(lossSum / count, 'the loss on the test set'),
+        accuracy: metrics.accuracy,
+        macroF1: metrics.macroF1,
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#sessions.close();
+  }
+
+  async #steps(
+    session: TrainSession,
+    encoded: EncodedExamples,
+    classes: Int32Array,
+    { spec, seed, signal, onProgress }: TrainInput,
+  ): Promise<TrainResult['metrics']> {
+    const { localSteps, batchSize } = spec.training;
+    const batches = planBatches({
+      count: encoded.count,
+      batchSize,
+      lengthOf: (index) => encoded.lengthOf(index),
+      random: Random.of('batches', ...seed),
+    });
+    const started = this.#clock.now();
+    let lossSum = 0;
+    let labels = 0;
+    let tokens = 0;
+    for (let step = 1; step <= localSteps; step++) {
+      throwIfAborted(signal);
+      const batch = batches.next().value;
+      const { loss } = await session.step([encoded.batch(batch, classes)]);
+      finite(loss, `the loss of step ${step}`);
+      lossSum += loss * batch.length;
+      labels += batch.length;
+      for (const index of batch) tokens += encoded.lengthOf(index);
+      onProgress?.({ step, totalSteps: localSteps, loss });
+    }
+    return {
+      loss: lossSum / labels,
+      steps: localSteps,
+      seconds: (this.#clock.now() - started) / 1000,
+      tokens,
+    };
+  }
+
+  async #encode(bundle: Bundle, spec: RunSpec, { examples }: DataPart): Promise<EncodedExamples> {
+    const key = JSON.stringify([bundle.sha256, spec.task.maxTokens]);
+    const known = this.#encoded.get(examples);
+    if (known?.key === key) return known.examples;
+    const encoded = new EncodedExamples(examples, bundle, await bundle.openTokenizer(), spec.task.maxTokens);
+    this.#encoded.set(examples, { key, examples: encoded });
+    return encoded;
+  }
+
+  /** A session in which something failed is not used again. */
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof FedrotError && error.code === 'cancelled')) await this.#sessions.close();
+      throw error;
+    }
+  }
+}
+
+/** What can be refused before anything costs time; returns the class index of every example. */
+function prepare({ bundle, spec, data }: TaskInput): Int32Array {
+  const { task, model } = bundle.manifest;
+  if (spec.task.labels.length !== task.labels.length)
+    throw new FedrotError(
+      'option_invalid',
+      `the run has ${spec.task.labels.length} labels, the bundle's head has ${task.labels.length}: make a bundle for these labels`,
+    );
+  if (spec.task.maxTokens > model.maxTokens)
+    throw new FedrotError(
+      'option_invalid',
+      `task.maxTokens is ${spec.task.maxTokens}, the model takes at most ${model.maxTokens}`,
+    );
+  if (spec.lora.dropout > 0)
+    throw new FedrotError(
+      'option_invalid',
+      'lora.dropout is not supported by this version of the silo: set it to 0',
+    );
+  if (data.examples.length === 0) throw new FedrotError('data_empty', `${data.path}: holds no examples`);
+  return classIndices(data.examples, spec.task.labels, data.path);
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new FedrotError('cancelled', 'the task was cancelled');
+}
+
+function finite(value: number, what: string): number {
+  if (Number.isFinite(value)) return value;
+  throw new FedrotError(
+    'tensor_not_finite',
+    `${what} is ${value}: training diverged; a lower learning rate may help`,
+  );
+}
