@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { elementCount } from '../../tensor/dtype.js';
+import { decodeBF16, decodeF16, encodeF16 } from '../../tensor/half.js';
 import { byteLength } from './element-type.js';
 import type { ElementType, TensorValue } from './graph.js';
 
@@ -57,7 +58,7 @@ export function scalarTensor(
     case 'int32':
       return rawTensor('int32', [], bytesOf(Int32Array.of(value)));
     case 'float16':
-      return rawTensor('float16', [], bytesOf(Uint16Array.of(toHalf(value))));
+      return rawTensor('float16', [], bytesOf(encodeF16(Float32Array.of(value))));
   }
 }
 
@@ -124,11 +125,11 @@ export function tensorNumbers(value: TensorValue, folder?: string): number[] {
     case 'bool':
       return [...bytes];
     case 'float16':
-      return Array.from(new Uint16Array(buffer), fromHalf);
+      return [...decodeF16(new Uint16Array(buffer))];
     case 'bfloat16':
-      return Array.from(new Uint16Array(buffer), fromBrain);
+      return [...decodeBF16(new Uint16Array(buffer))];
     case 'uint4':
-      return nibbles(bytes, elementCount(value.dims)).map((nibble) => nibble);
+      return nibbles(bytes, elementCount(value.dims));
     case 'int4':
       return nibbles(bytes, elementCount(value.dims)).map((nibble) => (nibble < 8 ? nibble : nibble - 16));
     case 'string':
@@ -138,36 +139,4 @@ export function tensorNumbers(value: TensorValue, folder?: string): number[] {
 
 function nibbles(bytes: Uint8Array, count: number): number[] {
   return Array.from({ length: count }, (_, i) => ((bytes[i >> 1] ?? 0) >> ((i & 1) * 4)) & 15);
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-function fromBrain(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
-
-/** IEEE 754 binary16. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** Round to nearest, ties to even. */
-function toHalf(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (size >= 65520) return sign | 0x7c00;
-  const exponent = Math.max(Math.floor(Math.log2(size)), -14);
-  const scaled = size / 2 ** (exponent - 10);
-  const floor = Math.floor(scaled);
-  const rest = scaled - floor;
-  const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-  // A rounded mantissa of 2048 carries into the exponent by itself.
-  return sign | (rounded + (size < 2 ** -14 ? 0 : (exponent + 14) * 1024));
 }
