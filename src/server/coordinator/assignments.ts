@@ -1,0 +1,44 @@
+import { instructions } from '../../align/methods.js';
+import { FedrotError } from '../../errors.js';
+import type { AdapterRefInput } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
+import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
+import { outstandingTasks, type OutstandingTask } from '../round/outstanding.js';
+import type { RunActor } from './run-actor.js';
+
+/** Everything that is outstanding for a silo in a run, as it goes over the wire. */
+export function outstandingAssignments(run: RunActor, silo: string): readonly AssignmentInput[] {
+  return outstandingTasks(run.state, silo).map((task) => toAssignment(run, task));
+}
+
+function toAssignment(run: RunActor, task: OutstandingTask): AssignmentInput {
+  const { aggregation, bundle } = run.spec;
+  const common = {
+    runId: run.runId,
+    bundleSha256: bundle,
+    specJson: JSON.stringify(run.spec),
+    deadlineMs: task.deadlineMs,
+  };
+  if (task.kind === 'evaluate')
+    return { taskId: task.id, evaluate: { ...common, adapter: adapterRef(run, task.version) } };
+  return {
+    taskId: task.id,
+    train: {
+      ...common,
+      round: task.round,
+      adapter: adapterRef(run, task.baseVersion),
+      instructionsJson: JSON.stringify(instructions(aggregation.method, aggregation.options, task.round)),
+    },
+  };
+}
+
+/** Throws not_found. */
+export function adapterRef(run: RunActor, version: number): AdapterRefInput {
+  const adapter = run.adapters.get(version);
+  if (!adapter)
+    throw new FedrotError(
+      'not_found',
+      `run ${run.runId} has no version ${version} of its adapter; the newest is ${run.state.version}`,
+    );
+  const { sha256, bytes } = adapter;
+  return { runId: run.runId, version, sha256: Buffer.from(sha256, 'hex'), bytes };
+}

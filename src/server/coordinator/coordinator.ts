@@ -1,0 +1,263 @@
+import type { Clock } from '../../clock.js';
+import { FedrotError } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import type { RunSpec } from '../../run-spec.js';
+import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
+import { openTensorFile } from '../../tensor/safetensors-file.js';
+import type { TensorInfo } from '../../tensor/tensor.js';
+import type { Aggregate } from '../aggregation/run-aggregation.js';
+import type { CoordinatorConfig } from '../config.js';
+import type { CoordinatorMetrics } from '../metrics.js';
+import type { Effect } from '../round/effects.js';
+import { initialState, type RunState } from '../round/state.js';
+import type { BundleFolder } from '../spool/bundle-folder.js';
+import type { TensorSpool } from '../spool/tensor-spool.js';
+import type { AdapterFile, AdapterRecord, Store } from '../store/store.js';
+import { AssignmentHub } from './assignment-hub.js';
+import { outstandingAssignments } from './assignments.js';
+import { ChangeFeed } from './change-feed.js';
+import { RunObserver } from './observe.js';
+import { ProgressBoard } from './progress-board.js';
+import { Publisher } from './publisher.js';
+import { replay } from './replay.js';
+import { RunActor } from './run-actor.js';
+import { SiloRegistry, type SiloRole } from './silo-registry.js';
+
+export interface CoordinatorOptions {
+  readonly config: CoordinatorConfig;
+  readonly store: Store;
+  readonly spool: TensorSpool;
+  readonly bundles: BundleFolder;
+  readonly metrics: CoordinatorMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly aggregate: Aggregate;
+}
+
+export interface RunRequest {
+  readonly runId: string;
+  readonly spec: RunSpec;
+  /** Whole and durable in the spool. */
+  readonly initial: AdapterFile;
+}
+
+/** The shell around the rounds: loads the runs, performs what the reducer asks for, brings silos and runs together. */
+export class Coordinator {
+  readonly config: CoordinatorConfig;
+  readonly store: Store;
+  readonly spool: TensorSpool;
+  readonly bundles: BundleFolder;
+  readonly metrics: CoordinatorMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly silos: SiloRegistry;
+  readonly progress = new ProgressBoard();
+  readonly changes = new ChangeFeed();
+  readonly #hub = new AssignmentHub();
+  readonly #runs = new Map<string, RunActor>();
+  readonly #observer: RunObserver;
+  readonly #publisher: Publisher;
+  #draining = false;
+
+  private constructor(options: CoordinatorOptions) {
+    this.config = options.config;
+    this.store = options.store;
+    this.spool = options.spool;
+    this.bundles = options.bundles;
+    this.metrics = options.metrics;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.#observer = new RunObserver(options.logger, options.metrics);
+    this.#publisher = new Publisher(options);
+    this.silos = new SiloRegistry({
+      store: options.store,
+      clock: options.clock,
+      logger: options.logger,
+      heartbeatIntervalMs: options.config.heartbeatIntervalMs,
+      onJoin: (silo, role) => this.#joined(silo, role),
+      onLeave: (silo) => this.#left(silo),
+    });
+  }
+
+  /** Loads what is stored and carries on with it, each run in the phase that it was in. */
+  static async open(options: CoordinatorOptions): Promise<Coordinator> {
+    const coordinator = new Coordinator(options);
+    await coordinator.#load();
+    return coordinator;
+  }
+
+  /** In order of creation. */
+  runs(): readonly RunActor[] {
+    return [...this.#runs.values()];
+  }
+
+  /** Throws run_unknown. */
+  run(runId: string): RunActor {
+    const run = this.#runs.get(runId);
+    if (!run) throw new FedrotError('run_unknown', `there is no run ${JSON.stringify(runId.slice(0, 100))}`);
+    return run;
+  }
+
+  /** Throws already_exists. */
+  async createRun(request: RunRequest): Promise<RunActor> {
+    this.refuseWhileDraining();
+    const { runId, spec, initial } = request;
+    const createdMs = this.clock.now();
+    const state = initialState(runId, spec);
+    await this.store.createRun({ runId, spec, createdMs, state, initial });
+    this.logger.info(
+      { run: runId, method: spec.aggregation.method, rounds: spec.rounds.count },
+      'created a run',
+    );
+    const run = this.#add({ runId, spec, createdMs, state, seq: 0 }, [{ ...initial, version: 0, createdMs }]);
+    run.start();
+    // Evaluators first: they are to score the initial adapter before silos begin.
+    const silos = [...this.silos.connected()].sort((x, y) =>
+      x.role < y.role ? -1 : x.role > y.role ? 1 : 0,
+    );
+    await Promise.all(silos.map(({ silo, role }) => run.send({ type: 'join', silo, role })));
+    return run;
+  }
+
+  /** The silo's assignments in all runs: what is outstanding, then what comes. */
+  watchAssignments(silo: string, signal: AbortSignal): AsyncIterable<AssignmentInput> {
+    return this.#hub.watch(
+      silo,
+      () => (this.#draining ? [] : this.runs().flatMap((run) => outstandingAssignments(run, silo))),
+      signal,
+    );
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Throws unavailable while the coordinator shuts down. */
+  refuseWhileDraining(): void {
+    if (this.#draining)
+      throw new FedrotError('unavailable', 'the coordinator is shutting down: try again when it is back');
+  }
+
+  /** No new assignments, rounds or aggregations from now on; streams of assignments and watchers end. */
+  drain(): void {
+    this.#draining = true;
+    this.#hub.close();
+    this.changes.close();
+    this.silos.close();
+  }
+
+  /** After drain, when no call is under way any more. */
+  async close(): Promise<void> {
+    await this.#publisher.close();
+    for (const run of this.#runs.values()) await run.close();
+    await this.store.close();
+  }
+
+  async #load(): Promise<void> {
+    const stored = await this.store.runs();
+    const atWork = new Set<string>();
+    for (const { runId, spec, createdMs, snapshot, events, seq } of stored) {
+      const state = replay({ snapshot, events });
+      const run = this.#add({ runId, spec, createdMs, state, seq }, await this.store.adapters(runId));
+      for (const silo of [...state.trainers, ...state.evaluators])
+        if (state.phase !== 'done') atWork.add(silo);
+      this.logger.info({ run: run.runId, phase: state.phase, round: state.round }, 'loaded a run');
+    }
+    this.silos.restore(await this.store.silos(), atWork, this.config.reconnectGraceMs);
+    await this.#collectGarbage();
+  }
+
+  /** Begins to act: after everything is loaded and calls can come in. */
+  start(): void {
+    this.silos.start();
+    for (const run of this.#runs.values()) {
+      if (run.state.phase === 'aggregating' && run.state.dueMs === 0)
+        this.#publisher.publish(run, run.state.round);
+      run.start();
+    }
+  }
+
+  async #collectGarbage(): Promise<void> {
+    const open = new Map(this.runs().map((run) => [run.runId, openRound(run.state)]));
+    const removed = await this.spool.collectGarbage(await this.store.referencedFiles(), open);
+    if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
+  }
+
+  #add(
+    run: Pick<RunActor, 'runId' | 'spec' | 'createdMs' | 'state'> & { readonly seq: number },
+    adapters: readonly AdapterRecord[],
+  ): RunActor {
+    const { store, clock, logger } = this;
+    const actor = new RunActor({
+      ...run,
+      adapters,
+      tensors: this.#tensorsOf(adapters[0]),
+      store,
+      clock,
+      logger,
+      onStep: (...step) => {
+        this.#stepped(...step);
+      },
+    });
+    this.#runs.set(run.runId, actor);
+    return actor;
+  }
+
+  #tensorsOf(initial: AdapterRecord | undefined): readonly TensorInfo[] {
+    const file = openTensorFile(this.spool.pathOf(initial?.sha256 ?? ''));
+    try {
+      return file.tensors;
+    } finally {
+      file.close();
+    }
+  }
+
+  async #joined(silo: string, role: SiloRole): Promise<void> {
+    await Promise.all(this.#active().map((run) => run.send({ type: 'join', silo, role })));
+  }
+
+  async #left(silo: string): Promise<void> {
+    this.#hub.end(silo);
+    await Promise.all(this.#active().map((run) => run.send({ type: 'leave', silo })));
+  }
+
+  #active(): readonly RunActor[] {
+    return this.runs().filter((run) => run.state.phase !== 'done');
+  }
+
+  #stepped(run: RunActor, before: RunState, effects: readonly Effect[], at: number): void {
+    const { state } = run;
+    this.#observer.step(before, state, effects, at);
+    if (before.round !== state.round) this.progress.clear(run.runId);
+    const closed = openRound(before);
+    if (closed !== 0 && closed !== openRound(state))
+      this.spool.dropPartials(run.runId, closed).catch((error: unknown) => {
+        this.logger.warn({ err: error, run: run.runId }, 'parts of uploads could not be removed');
+      });
+    if (!this.#draining) for (const effect of effects) this.#perform(run, effect);
+    this.changes.notify(run.runId);
+  }
+
+  #perform(run: RunActor, effect: Effect): void {
+    switch (effect.type) {
+      case 'assign':
+        for (const assignment of outstandingAssignments(run, effect.silo))
+          if (assignment.taskId === effect.taskId) this.#hub.send(effect.silo, assignment);
+        break;
+      case 'cancel':
+        this.#hub.send(effect.silo, { taskId: effect.taskId, cancel: { reason: effect.reason } });
+        break;
+      case 'aggregate':
+        this.#publisher.publish(run, effect.round);
+        break;
+      case 'failure':
+        break; // recorded with the event, told by the observer
+    }
+  }
+}
+
+/** The round that takes updates; 0 if none does. */
+function openRound(state: RunState): number {
+  const open = state.round === state.version + 1;
+  return open && (state.phase === 'collecting' || state.phase === 'waiting') ? state.round : 0;
+}

@@ -1,0 +1,126 @@
+import { rm } from 'node:fs/promises';
+import type { Clock } from '../../clock.js';
+import { asFedrotError } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import type { AggregationJob, AggregationOutcome } from '../aggregation/aggregation-job.js';
+import type { Aggregate } from '../aggregation/run-aggregation.js';
+import type { CoordinatorMetrics } from '../metrics.js';
+import { AGGREGATION_RETRY_MS } from '../round/retry.js';
+import { doneTasks } from '../round/tasks.js';
+import type { TensorSpool } from '../spool/tensor-spool.js';
+import type { RunActor } from './run-actor.js';
+
+export interface PublisherOptions {
+  readonly spool: TensorSpool;
+  readonly aggregate: Aggregate;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: CoordinatorMetrics;
+}
+
+/**
+ * Aggregates a closed round and publishes the result: first the file, durable under its hash, then one transaction with
+ * version, round and state. Done again after a kill, it gives the same bytes.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #stop = new AbortController();
+  readonly #working = new Set<Promise<void>>();
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  publish(run: RunActor, round: number): void {
+    const work = this.#publish(run, round).finally(() => {
+      this.#working.delete(work);
+    });
+    this.#working.add(work);
+  }
+
+  /** Resolves when nothing is being aggregated. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#working);
+  }
+
+  /** Calls off what is being aggregated: the next start does it again. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.idle();
+  }
+
+  async #publish(run: RunActor, round: number): Promise<void> {
+    const { spool, aggregate, clock, logger, metrics } = this.#options;
+    const outputPath = spool.tempPath();
+    try {
+      const outcome = await aggregate(jobOf(run, round, spool, outputPath), this.#stop.signal);
+      await spool.adopt(outputPath, outcome.sha256);
+      const { sha256, bytes, diagnostics } = outcome;
+      await run.send(
+        { type: 'aggregated', round },
+        {
+          published: {
+            round,
+            startedMs: run.state.startedMs,
+            publishedMs: clock.now(),
+            diagnosticsJson: JSON.stringify(diagnostics),
+            adapter: { sha256, bytes },
+          },
+        },
+      );
+      this.#measure(metrics, run, outcome);
+      logger.info({ run: run.runId, round, sha256, bytes }, 'published an adapter');
+    } catch (thrown) {
+      await rm(outputPath, { force: true }).catch(() => undefined);
+      if (!this.#stop.signal.aborted) await this.#failed(run, round, thrown);
+    }
+  }
+
+  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics }: AggregationOutcome): void {
+    const { aggregationError, aggregationErrorFedit } = diagnostics;
+    const { runId } = run;
+    if (aggregationErrorFedit !== null)
+      metrics.aggregationError.set({ run: runId, method: 'fedit' }, aggregationErrorFedit);
+    if (aggregationError !== null)
+      metrics.aggregationError.set({ run: runId, method: run.spec.aggregation.method }, aggregationError);
+  }
+
+  async #failed(run: RunActor, round: number, thrown: unknown): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { code, message } = asFedrotError(thrown);
+    logger.error({ err: thrown, run: run.runId, round }, 'a round could not be aggregated');
+    try {
+      await run.send({ type: 'aggregation-failed', round, code, message });
+    } catch (error) {
+      logger.error({ err: error, run: run.runId, round }, 'that could not be stored either; trying again');
+      clock.after(AGGREGATION_RETRY_MS, () => {
+        if (!this.#stop.signal.aborted) this.publish(run, round);
+      });
+    }
+  }
+}
+
+/** Updates in order of the silos' names: the result must not depend on who was first. */
+function jobOf(run: RunActor, round: number, spool: TensorSpool, outputPath: string): AggregationJob {
+  const { method, options, weighting } = run.spec.aggregation;
+  const previous = run.adapters.get(round - 1);
+  return {
+    method,
+    options,
+    round,
+    seed: run.spec.seed,
+    previousPath: spool.pathOf(previous?.sha256 ?? ''),
+    updates: doneTasks(run.state).flatMap(({ silo, update }) =>
+      update === undefined
+        ? []
+        : [
+            {
+              silo,
+              weight: weighting === 'uniform' ? 1 : update.examples,
+              path: spool.pathOf(update.sha256),
+            },
+          ],
+    ),
+    outputPath,
+  };
+}

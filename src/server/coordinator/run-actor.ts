@@ -1,0 +1,196 @@
+import type { Clock } from '../../clock.js';
+import type { Logger } from '../../log.js';
+import type { RunSpec } from '../../run-spec.js';
+import type { TensorInfo } from '../../tensor/tensor.js';
+import type { Effect, Step } from '../round/effects.js';
+import type { RunEvent } from '../round/events.js';
+import { nextWakeMs } from '../round/outstanding.js';
+import type { RunState } from '../round/state.js';
+import { step } from '../round/step.js';
+import type { AdapterRecord, FailureRecord, NumberedEvent, RunChange, Store } from '../store/store.js';
+
+type WithoutTime<E> = E extends { readonly at: number } ? Omit<E, 'at'> : never;
+/** An event before the run has taken it: it gets its time when its turn comes. */
+export type RunInput = WithoutTime<RunEvent>;
+
+/** Records to be stored in the same transaction as the event, if it is taken. */
+export type Records = Pick<RunChange, 'updates' | 'evaluations' | 'published'>;
+
+export interface RunActorOptions {
+  readonly runId: string;
+  readonly spec: RunSpec;
+  readonly createdMs: number;
+  readonly state: RunState;
+  /** Number of the last stored event. */
+  readonly seq: number;
+  readonly adapters: readonly AdapterRecord[];
+  /** Names, shapes and dtypes of the run's adapter. */
+  readonly tensors: readonly TensorInfo[];
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called after the events are durable. */
+  readonly onStep: (actor: RunActor, before: RunState, effects: readonly Effect[], at: number) => void;
+}
+
+interface Waiting {
+  readonly input: RunInput;
+  readonly records: Records;
+  readonly resolve: (taken: Step) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const SNAPSHOT_EVERY = 100;
+const STORAGE_RETRY_MS = 5000;
+
+/**
+ * One run: takes events one after the other, lets the reducer decide, stores, and only then answers and acts. Events
+ * that arrive while others are being stored share the next transaction.
+ */
+export class RunActor {
+  readonly runId: string;
+  readonly spec: RunSpec;
+  readonly createdMs: number;
+  readonly tensors: readonly TensorInfo[];
+  readonly #options: RunActorOptions;
+  readonly #adapters: Map<number, AdapterRecord>;
+  #state: RunState;
+  #seq: number;
+  #sinceSnapshot = 0;
+  #queue: Waiting[] = [];
+  #working: Promise<void> | undefined;
+  #disarm: () => void = () => undefined;
+  #closed = false;
+
+  constructor(options: RunActorOptions) {
+    const { runId, spec, createdMs, state, seq, tensors } = options;
+    this.#options = options;
+    this.runId = runId;
+    this.spec = spec;
+    this.createdMs = createdMs;
+    this.tensors = tensors;
+    this.#state = state;
+    this.#seq = seq;
+    this.#adapters = new Map(options.adapters.map((adapter) => [adapter.version, adapter]));
+  }
+
+  /** What is durable. */
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** Every published version, the initial one included. */
+  get adapters(): ReadonlyMap<number, AdapterRecord> {
+    return this.#adapters;
+  }
+
+  /** Begins to watch the clock. */
+  start(): void {
+    this.#arm(nextWakeMs(this.#state));
+  }
+
+  /** Resolves when the event and its records are durable, or refused; rejects where they could not be stored, as if never sent. */
+  send(input: RunInput, records: Records = {}): Promise<Step> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ input, records, resolve, reject });
+      this.#working ??= this.#work().finally(() => {
+        this.#working = undefined;
+      });
+    });
+  }
+
+  /** Stops the clock; resolves when everything that was sent is stored. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#disarm();
+    await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    // Everything that is sent in the same turn of the event loop goes into one transaction.
+    await Promise.resolve();
+    while (this.#queue.length > 0) await this.#take(this.#queue.splice(0));
+  }
+
+  async #take(batch: readonly Waiting[]): Promise<void> {
+    const before = this.#state;
+    const at = this.#options.clock.now();
+    const taken: { readonly waiting: Waiting; readonly result: Step }[] = [];
+    const events: NumberedEvent[] = [];
+    const records: Records[] = [];
+    const failures: FailureRecord[] = [];
+    const effects: Effect[] = [];
+    let state = before;
+    for (const waiting of batch) {
+      const event = { ...waiting.input, at } as RunEvent;
+      const result = step(state, event);
+      taken.push({ waiting, result });
+      const changed = result.state !== state || result.effects.length > 0;
+      if (changed) events.push({ seq: this.#seq + events.length + 1, event });
+      if (changed && result.refusal === undefined) records.push(waiting.records);
+      failures.push(...failuresOf(result.effects, state.round, at));
+      effects.push(...result.effects);
+      state = result.state;
+    }
+    try {
+      if (events.length > 0) await this.#store({ before, state, events, records, failures });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      this.#arm(at + STORAGE_RETRY_MS);
+      return;
+    }
+    this.#state = state;
+    this.#seq += events.length;
+    for (const { published } of records)
+      if (published !== undefined && state.version >= published.round)
+        this.#adapters.set(published.round, {
+          version: published.round,
+          createdMs: published.publishedMs,
+          ...published.adapter,
+        });
+    for (const { waiting, result } of taken) waiting.resolve(result);
+    if (events.length > 0) this.#options.onStep(this, before, effects, at);
+    this.#arm(nextWakeMs(state));
+  }
+
+  async #store(given: {
+    before: RunState;
+    state: RunState;
+    events: readonly NumberedEvent[];
+    records: readonly Records[];
+    failures: readonly FailureRecord[];
+  }): Promise<void> {
+    const { before, state, events, records, failures } = given;
+    const sinceSnapshot = this.#sinceSnapshot + events.length;
+    const keep =
+      before.phase !== state.phase || before.round !== state.round || sinceSnapshot >= SNAPSHOT_EVERY;
+    const published = records.find((entry) => entry.published !== undefined)?.published;
+    await this.#options.store.commit({
+      runId: this.runId,
+      events,
+      failures,
+      updates: records.flatMap((entry) => entry.updates ?? []),
+      evaluations: records.flatMap((entry) => entry.evaluations ?? []),
+      ...(keep ? { snapshot: state } : {}),
+      ...(published !== undefined && state.version > before.version ? { published } : {}),
+    });
+    this.#sinceSnapshot = keep ? 0 : sinceSnapshot;
+  }
+
+  #arm(wakeMs: number | undefined): void {
+    this.#disarm();
+    if (wakeMs === undefined || this.#closed) return;
+    const { clock, logger } = this.#options;
+    this.#disarm = clock.after(Math.max(0, wakeMs - clock.now()), () => {
+      this.send({ type: 'tick' }).catch((error: unknown) => {
+        logger.error({ err: error, run: this.runId }, 'the passing of a deadline could not be stored');
+      });
+    });
+  }
+}
+
+function failuresOf(effects: readonly Effect[], round: number, atMs: number): readonly FailureRecord[] {
+  return effects
+    .filter((effect) => effect.type === 'failure')
+    .map(({ silo, taskId, code, message }) => ({ round, silo, taskId, code, message, atMs }));
+}
