@@ -1,0 +1,114 @@
+import type { KeyObject } from 'node:crypto';
+import { asFedrotError, FedrotError, type ErrorCode } from '../errors.js';
+import {
+  manifestDigest,
+  parseSignedRound,
+  type RoundManifest,
+  type SignedRoundManifest,
+} from './round-manifest.js';
+import { verifyDigest } from './signature.js';
+
+/** One link that does not hold. */
+export interface BrokenLink {
+  /** Which text, from 0. */
+  readonly index: number;
+  /** The round that should stand there. */
+  readonly round: number;
+  readonly code: ErrorCode;
+  /** What is wrong, for people. */
+  readonly message: string;
+}
+
+export type ChainVerdict =
+  | {
+      readonly ok: true;
+      readonly rounds: number;
+      /** SHA-256 of the newest file; null for an empty chain. */ readonly head: string | null;
+    }
+  | { readonly ok: false; readonly broken: BrokenLink };
+
+/** What the chain is held against, where it is known from elsewhere: a chain alone cannot tell that its end is missing. */
+export interface ExpectedChain {
+  readonly run?: string;
+  readonly rounds?: number;
+  readonly head?: string;
+}
+
+/**
+ * Verifies the files of a run's rounds, in order from round 1: canonical form, signature by one of the trusted keys, hash of
+ * the one before, round numbers without gaps, one run with one specification, and that every round began with an adapter
+ * that the chain published (or version 0). Names the first link that does not hold.
+ */
+export function verifyChain(
+  texts: readonly string[],
+  keys: readonly KeyObject[],
+  expected: ExpectedChain = {},
+): ChainVerdict {
+  let before: SignedRoundManifest | null = null;
+  const published = new Map<number, string>();
+  for (const [index, text] of texts.entries()) {
+    try {
+      const link = parseSignedRound(text, `round ${index + 1}`);
+      verifyDigest('round', manifestDigest(link.manifest), link.signature, keys);
+      checkOrder(link.manifest, before, expected);
+      checkAdapters(link.manifest, published);
+      before = link;
+    } catch (thrown) {
+      const { code, message } = asFedrotError(thrown);
+      return { ok: false, broken: { index, round: index + 1, code, message } };
+    }
+  }
+  return checkEnd(texts.length, before?.sha256 ?? null, expected);
+}
+
+function broken(message: string): FedrotError {
+  return new FedrotError('checksum_mismatch', message);
+}
+
+function checkOrder(
+  manifest: RoundManifest,
+  before: SignedRoundManifest | null,
+  expected: ExpectedChain,
+): void {
+  const round = (before?.manifest.round ?? 0) + 1;
+  if (manifest.round !== round)
+    throw broken(`round ${round} is expected here; this is the manifest of round ${manifest.round}`);
+  const run = before?.manifest.run ?? expected.run ?? manifest.run;
+  if (manifest.run !== run) throw broken(`this is the manifest of run ${manifest.run}, not of ${run}`);
+  if (manifest.previous !== (before?.sha256 ?? null))
+    throw broken(
+      before === null
+        ? 'round 1 must not name a round before it'
+        : `it names ${manifest.previous ?? 'nothing'} as the round before, whose file has SHA-256 ${before.sha256}`,
+    );
+  for (const field of ['spec', 'bundle'] as const)
+    if (before && before.manifest[field] !== manifest[field])
+      throw broken(`its ${field} differs from that of the round before`);
+}
+
+function checkAdapters({ reference, result }: RoundManifest, published: Map<number, string>): void {
+  const known = published.get(reference.version);
+  if (known === undefined && reference.version !== 0)
+    throw broken(`it began with version ${reference.version}, which no round before published`);
+  if (known !== undefined && known !== reference.sha256)
+    throw broken(`it began with version ${reference.version} as ${reference.sha256}; published was ${known}`);
+  if (published.has(result.version) || result.version === 0)
+    throw broken(`it publishes version ${result.version}, which was there before`);
+  published.set(reference.version, reference.sha256);
+  published.set(result.version, result.sha256);
+}
+
+function checkEnd(rounds: number, head: string | null, expected: ExpectedChain): ChainVerdict {
+  const end = (code: ErrorCode, message: string): ChainVerdict => ({
+    ok: false,
+    broken: { index: rounds, round: rounds + 1, code, message },
+  });
+  if (expected.rounds !== undefined && expected.rounds !== rounds)
+    return end('not_found', `the chain ends after round ${rounds}; there were ${expected.rounds}`);
+  if (expected.head !== undefined && expected.head !== head)
+    return end(
+      'checksum_mismatch',
+      `the newest file has SHA-256 ${head ?? 'none'}; expected ${expected.head}`,
+    );
+  return { ok: true, rounds, head };
+}
