@@ -35,11 +35,15 @@ export function retryDelayMs(
   return full / 2 + random() * (full / 2);
 }
 
+/** How often a `few` code is tried. */
+export const FEW_ATTEMPTS = 3;
+
 /**
  * Whether the same call can succeed later without anybody changing what it says:
- * `retry` after a wait; `register` first, the coordinator has forgotten the session; `never`.
+ * `retry` after a wait; `few` such attempts, then it is no accident; `register` first, the coordinator has forgotten the
+ * session; `never`.
  */
-export const RETRY_OF_CODE: Readonly<Record<ErrorCode, 'retry' | 'register' | 'never'>> = {
+export const RETRY_OF_CODE: Readonly<Record<ErrorCode, 'retry' | 'few' | 'register' | 'never'>> = {
   config_invalid: 'never',
   config_unknown_key: 'never',
   data_invalid: 'never',
@@ -52,7 +56,7 @@ export const RETRY_OF_CODE: Readonly<Record<ErrorCode, 'retry' | 'register' | 'n
   tensor_not_finite: 'never',
   manifest_invalid: 'never',
   stream_truncated: 'retry',
-  checksum_mismatch: 'retry',
+  checksum_mismatch: 'few',
   message_too_large: 'never',
   file_invalid: 'never',
   model_unsupported: 'never',

@@ -1,0 +1,169 @@
+import type { Clock } from '../../clock.js';
+import { FedrotError } from '../../errors.js';
+import type { Logger } from '../../log.js';
+import type { ClientTransportOptions } from '../../rpc/channel-options.js';
+import { createSiloClient, type RpcClient } from '../../rpc/client.js';
+import type { Security } from '../../rpc/credentials.js';
+import type { RegisterRequestInput } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
+import type { RegisterResponse } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
+import {
+  FEW_ATTEMPTS,
+  RETRY_FOR_EVER,
+  RETRY_OF_CODE,
+  retryDelayMs,
+  type RetryPolicy,
+} from '../../rpc/retry.js';
+import type { SiloCalls } from '../../rpc/services.js';
+import { fromServiceError } from '../../rpc/status.js';
+import { sleep } from '../sleep.js';
+
+/** The protocol versions that this software speaks. */
+const PROTOCOL = { protocolMin: 1, protocolMax: 1 } as const;
+
+/** A coordinator that restarts is found again within seconds; a thousand silos do not come at once. */
+export const LINK_RETRY: RetryPolicy = { ...RETRY_FOR_EVER, maxMs: 10_000 };
+
+export interface ConnectionOptions {
+  /** host:port */
+  readonly address: string;
+  readonly identity: Omit<RegisterRequestInput, 'protocolMin' | 'protocolMax'> & { readonly silo: string };
+  readonly security?: Security;
+  readonly transport?: ClientTransportOptions;
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** Default LINK_RETRY. */
+  readonly retry?: RetryPolicy;
+}
+
+/**
+ * A silo's standing with the coordinator: registers, registers again whenever the coordinator has forgotten it, and repeats
+ * calls until they succeed or can never succeed. Only a first registration that is refused is final.
+ */
+export class Connection {
+  readonly calls: RpcClient<SiloCalls>;
+  readonly silo: string;
+  readonly #options: ConnectionOptions;
+  readonly #retry: RetryPolicy;
+  readonly #closed = new AbortController();
+  #session: RegisterResponse | undefined;
+  #registering: Promise<RegisterResponse> | undefined;
+  #everRegistered = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#retry = options.retry ?? LINK_RETRY;
+    this.silo = options.identity.silo;
+    this.calls = createSiloClient({
+      address: options.address,
+      ...(options.security === undefined ? {} : { security: options.security }),
+      ...(options.transport === undefined ? {} : { transport: options.transport }),
+      metadata: () => ({ 'fedrot-session': this.#session?.sessionId ?? '' }),
+    });
+  }
+
+  /** The registration in force; registers where there is none, and waits for a coordinator that is away. Rejects where it refuses for good, or after close. */
+  session(): Promise<RegisterResponse> {
+    if (this.#session !== undefined) return Promise.resolve(this.#session);
+    this.#registering ??= this.#register().finally(() => {
+      this.#registering = undefined;
+    });
+    return this.#registering;
+  }
+
+  /** Forgets a registration, unless a newer one has taken its place. */
+  forget(session: RegisterResponse): void {
+    if (this.#session === session) this.#session = undefined;
+  }
+
+  /**
+   * Repeats the attempt, registered, until it succeeds: for ever where the failure may pass. Rejects with what can never
+   * succeed, and with cancelled when the signal aborts. `what` is for the log.
+   */
+  async repeat<T>(
+    what: string,
+    signal: AbortSignal,
+    attempt: (session: RegisterResponse) => Promise<T>,
+  ): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      const session = await this.#orAborted(this.session(), signal);
+      try {
+        return await attempt(session);
+      } catch (thrown) {
+        await this.recover(what, fromServiceError(thrown), { failures, session, signal });
+      }
+    }
+  }
+
+  /** Waits before the next attempt, or throws the error where there must be none. */
+  async recover(
+    what: string,
+    error: FedrotError,
+    { failures, session, signal }: { failures: number; session: RegisterResponse; signal: AbortSignal },
+  ): Promise<void> {
+    if (signal.aborted || this.#closed.signal.aborted)
+      throw new FedrotError('cancelled', `${what}: cancelled`, { cause: error });
+    const action = RETRY_OF_CODE[error.code];
+    if (action === 'never' || (action === 'few' && failures >= FEW_ATTEMPTS)) throw error;
+    if (action === 'register') {
+      this.forget(session);
+      // The coordinator was restarted: nothing is wrong yet.
+      if (failures === 1) return;
+    }
+    await this.#wait(what, error, failures, signal);
+  }
+
+  /** Ends the connection; everything that waits rejects with cancelled. */
+  close(): void {
+    this.#closed.abort();
+    this.calls.close();
+  }
+
+  async #register(): Promise<RegisterResponse> {
+    const { identity, logger, address } = this.#options;
+    for (let failures = 1; ; failures++) {
+      try {
+        const session = await this.calls.register({ ...identity, ...PROTOCOL });
+        if (session.protocol !== PROTOCOL.protocolMax)
+          throw new FedrotError(
+            'protocol_version',
+            `the coordinator (${session.softwareVersion}) chose protocol ${session.protocol}, this silo speaks ${PROTOCOL.protocolMax}`,
+          );
+        this.#session = session;
+        this.#everRegistered = true;
+        logger.info({ address, coordinator: session.softwareVersion }, 'registered with the coordinator');
+        return session;
+      } catch (thrown) {
+        const error = fromServiceError(thrown);
+        if (this.#closed.signal.aborted) throw new FedrotError('cancelled', 'the connection was closed');
+        if (RETRY_OF_CODE[error.code] !== 'retry' && !this.#everRegistered) throw error;
+        await this.#wait(`register with ${address}`, error, failures, this.#closed.signal);
+      }
+    }
+  }
+
+  async #wait(what: string, error: FedrotError, failures: number, signal: AbortSignal): Promise<void> {
+    const { clock, random, logger } = this.#options;
+    const delayMs = retryDelayMs(this.#retry, failures, random);
+    if (delayMs === undefined) throw error;
+    logger.warn(
+      { code: error.code, reason: error.message, failures, retryInMs: Math.round(delayMs) },
+      `${what}: failed, trying again`,
+    );
+    await sleep(clock, delayMs, AbortSignal.any([signal, this.#closed.signal]));
+  }
+
+  #orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        reject(new FedrotError('cancelled', 'cancelled while waiting for the coordinator'));
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      promise.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', abort);
+      });
+    });
+  }
+}

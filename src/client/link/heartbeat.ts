@@ -1,0 +1,52 @@
+import type { Clock } from '../../clock.js';
+import type { Logger } from '../../log.js';
+import { RETRY_OF_CODE } from '../../rpc/retry.js';
+import { fromServiceError } from '../../rpc/status.js';
+import { isAborted, sleep } from '../sleep.js';
+import type { Connection } from './connection.js';
+
+/** A clock that is off by more makes deadlines and certificates misleading. */
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/** Where the coordinator states no interval; ms. */
+const DEFAULT_INTERVAL_MS = 10_000;
+
+export interface HeartbeatOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called when the coordinator no longer knows this silo. */
+  readonly onForgotten: () => void;
+}
+
+/** Tells the coordinator that the silo lives, until the signal aborts. A beat that fails is not repeated: the next one comes soon. */
+export async function keepBeating(
+  connection: Connection,
+  { clock, logger, onForgotten }: HeartbeatOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  let warned = false;
+  while (!signal.aborted) {
+    try {
+      const session = await connection.session();
+      const intervalMs = session.heartbeatIntervalMs || DEFAULT_INTERVAL_MS;
+      await sleep(clock, intervalMs, signal);
+      const sentMs = clock.now();
+      const { serverTimeMs } = await connection.calls.heartbeat(
+        { silo: connection.silo },
+        { deadlineMs: Math.max(intervalMs, 1000), signal },
+      );
+      const offMs = Math.round(serverTimeMs - (sentMs + clock.now()) / 2);
+      if (serverTimeMs > 0 && Math.abs(offMs) > CLOCK_TOLERANCE_MS && !warned) {
+        warned = true;
+        logger.warn({ offMs }, "this machine's clock and the coordinator's differ; set both by NTP");
+      }
+    } catch (thrown) {
+      if (isAborted(signal)) return;
+      const error = fromServiceError(thrown);
+      logger.debug({ code: error.code, reason: error.message }, 'heartbeat failed');
+      if (RETRY_OF_CODE[error.code] === 'register') onForgotten();
+      else if (RETRY_OF_CODE[error.code] === 'never')
+        await sleep(clock, DEFAULT_INTERVAL_MS, signal).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Clock } from '../clock.js';
+import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
+import { digestFile } from '../model/file-digest.js';
+import { encodeTensorFile } from '../tensor/encode-file.js';
+import type { WireDType } from '../tensor/dtype.js';
+import type { TrainResult } from './training/local-trainer.js';
+
+/** A finished update on disk. */
+export interface SpooledUpdate {
+  /** The canonical safetensors file. */
+  readonly path: string;
+  /** Of the file, hex. */
+  readonly sha256: string;
+  readonly examples: number;
+  readonly metrics: TrainResult['metrics'];
+}
+
+const recordSchema = z.strictObject({
+  runId: z.string(),
+  round: z.int().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  examples: z.int().min(1),
+  metrics: z.strictObject({ loss: z.number(), steps: z.number(), seconds: z.number(), tokens: z.number() }),
+});
+
+type SpoolRecord = z.output<typeof recordSchema>;
+
+/** What nobody has asked for in so long is of a run that went on without us. */
+const MAX_AGE_MS = 14 * 86_400_000;
+
+/**
+ * Finished updates of a silo: a daemon that is killed after training submits the update, it does not train again. An update
+ * belongs to everything that determined it (run, round, starting adapter, settings), so a round that is tried again takes it too.
+ * It stays until the run moves on: an acknowledgement may have been lost.
+ */
+export class Spool {
+  constructor(
+    private readonly folder: string,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The update for a task, if it is there and whole. */
+  async find(task: TrainTask): Promise<SpooledUpdate | undefined> {
+    const name = spoolName(task);
+    const record = await this.#record(name);
+    if (record === undefined) return undefined;
+    const path = join(this.folder, `${name}.safetensors`);
+    const digest = await digestFile(path).catch(() => undefined);
+    if (digest?.sha256 !== record.sha256) {
+      await this.#remove(name);
+      return undefined;
+    }
+    const { sha256, examples, metrics } = record;
+    return { path, sha256, examples, metrics };
+  }
+
+  /** Keeps an update durably. Throws tensor_not_finite where a value does not fit the dtype, storage_full or storage_failed. */
+  async put(task: TrainTask, result: TrainResult, dtype: WireDType): Promise<SpooledUpdate> {
+    const name = spoolName(task);
+    const { bytes, sha256 } = encodeTensorFile(result.tensors, dtype);
+    const { examples, metrics } = result;
+    const record: SpoolRecord = { runId: task.runId, round: task.round, sha256, examples, metrics };
+    await mkdir(this.folder, { recursive: true });
+    const path = join(this.folder, `${name}.safetensors`);
+    // The record comes last: without it there is no update.
+    await writeDurably(path, bytes);
+    await writeDurably(join(this.folder, `${name}.json`), Buffer.from(JSON.stringify(record)));
+    return { path, sha256, examples, metrics };
+  }
+
+  /** Removes what this task makes obsolete: earlier rounds of its run, and what is very old. */
+  async prune(task: TrainTask): Promise<void> {
+    const files = await readdir(this.folder).catch(() => []);
+    const names = new Set(files.map((file) => file.replace(/\.(json|safetensors)(\.partial)?$/, '')));
+    names.delete(spoolName(task));
+    for (const name of names) {
+      const record = await this.#record(name);
+      const obsolete =
+        record === undefined ||
+        (record.runId === task.runId && record.round < task.round) ||
+        (await this.#isOld(name));
+      if (obsolete) await this.#remove(name);
+    }
+  }
+
+  async #record(name: string): Promise<SpoolRecord | undefined> {
+    try {
+      const text = await readFile(join(this.folder, `${name}.json`), 'utf8');
+      return recordSchema.safeParse(JSON.parse(text)).data;
+    } catch {
+      return undefined; // not there, or cut by a crash of the machine
+    }
+  }
+
+  async #isOld(name: string): Promise<boolean> {
+    const { mtimeMs } = await stat(join(this.folder, `${name}.json`));
+    return this.clock.now() - mtimeMs > MAX_AGE_MS;
+  }
+
+  async #remove(name: string): Promise<void> {
+    for (const ending of ['json', 'safetensors', 'json.partial', 'safetensors.partial'])
+      await rm(join(this.folder, `${name}.${ending}`), { force: true });
+  }
+}
+
+/** Everything that determines an update, as a file name. */
+function spoolName({ runId, round, adapter, bundleSha256, specJson, instructionsJson }: TrainTask): string {
+  const parts = [runId, round, adapter?.sha256.toString('hex'), bundleSha256, specJson, instructionsJson];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+}
+
+/** A file that is whole or not there, on the disk when the promise resolves. */
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const file = await open(`${path}.partial`, 'w');
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.partial`, path);
+}
