@@ -117,6 +117,12 @@ export class TestProcess {
     );
   }
 
+  /** What a daemon that was started with --json says of itself once it is ready, e.g. its ports. */
+  async ready(wait: { timeoutMs?: number } = {}): Promise<Readonly<Record<string, unknown>>> {
+    const [line] = await this.line(/^\{"ready":true.*\}$/, wait);
+    return JSON.parse(line) as Record<string, unknown>;
+  }
+
   /** Waits for the end. */
   async end(timeoutMs = WAIT_MS): Promise<ExitStatus> {
     await this.until('end', () => this.exit, { timeoutMs });

@@ -1,0 +1,25 @@
+// Takes out of node_modules what a container image does not run: binaries for other platforms and, with --coordinator,
+// the training engine, which the coordinator never loads.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
+const remove = (...path) => rmSync(join(modules, ...path), { recursive: true, force: true });
+const list = (...path) => (existsSync(join(modules, ...path)) ? readdirSync(join(modules, ...path)) : []);
+
+/** Packages that only the silo's side loads, and what only they depend on. */
+const TRAINING = ['onnxruntime-node', 'onnxruntime-common', 'adm-zip', 'global-agent', '@huggingface'];
+
+if (process.argv.includes('--coordinator')) for (const name of TRAINING) remove(name);
+
+// onnxruntime-node/bin/napi-v*/<platform>/<arch>/
+for (const abi of list('onnxruntime-node', 'bin'))
+  for (const platform of list('onnxruntime-node', 'bin', abi))
+    for (const arch of list('onnxruntime-node', 'bin', abi, platform))
+      if (platform !== process.platform || arch !== process.arch)
+        remove('onnxruntime-node', 'bin', abi, platform, arch);
+
+// What is never read at run time.
+for (const path of readdirSync(modules, { recursive: true }))
+  if (/\.(d\.[cm]?ts|[cm]?js\.map|d\.[cm]?ts\.map)$/.test(path)) remove(path);
