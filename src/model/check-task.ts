@@ -1,0 +1,21 @@
+import { FedrotError } from '../errors.js';
+import type { TaskSpec } from '../run-spec.js';
+import type { Bundle } from './bundle.js';
+
+/**
+ * A run's task must be the bundle's: the same labels in the same order (the order gives the class index), and no more tokens than the model has positions.
+ * Throws config_invalid.
+ */
+export function checkTask({ manifest }: Pick<Bundle, 'manifest'>, task: TaskSpec): void {
+  const { labels } = manifest.task;
+  if (labels.length !== task.labels.length || labels.some((label, i) => label !== task.labels[i]))
+    throw new FedrotError(
+      'config_invalid',
+      `task.labels: the run has ${task.labels.join(', ')}, but the bundle was made for ${labels.join(', ')}, in this order`,
+    );
+  if (task.maxTokens > manifest.model.maxTokens)
+    throw new FedrotError(
+      'config_invalid',
+      `task.maxTokens: ${task.maxTokens} is more than the ${manifest.model.maxTokens} tokens that the model has positions for`,
+    );
+}
