@@ -41,5 +41,6 @@ export async function createCrl(
       ...(keyIdentifier === undefined ? [] : [new x509.AuthorityKeyIdentifierExtension(keyIdentifier)]),
     ],
   });
-  return `${crl.toString('pem').trimEnd()}\n`;
+  // The library's own label is CRL; RFC 7468, section 6, and OpenSSL say X509 CRL.
+  return `${x509.PemConverter.encode(crl.rawData, 'X509 CRL').trimEnd()}\n`;
 }

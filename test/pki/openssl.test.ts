@@ -97,7 +97,7 @@ describe.skipIf(opensslVersion === undefined)(`OpenSSL agrees (${opensslVersion 
         ca,
         write(folder, name, pem),
       ]);
-    expect(verify('good.pem', toPem([good!.issued.certificate]))).toMatchObject({ ok: true });
+    expect(verify('good.pem', toPem([good!.issued.certificate])).output).toContain('OK');
     expect(verify('out.pem', toPem([out!.issued.certificate])).output).toContain('certificate revoked');
     expect(openssl(['crl', '-in', list, '-noout', '-crlnumber']).output).toMatch(/0x[0-9A-F]+/i);
   });
