@@ -38,15 +38,21 @@ export interface ModuleDiagnostics {
   readonly aggregationError: number | null;
   /** What plain averaging of the same updates would have given. */
   readonly aggregationErrorFedit: number | null;
+  /** ‖B̃Ã − ΔW*‖_F² of the published factors, without the scale alpha / r. */
+  readonly squaredError: number;
   /** λ that was used, where the method has one. */
   readonly lambda?: number;
-  /** ‖R_i − I‖_F by silo, in the order of the updates; 0 where nothing was rotated. */
+  /** ‖R_i − I‖_F by silo, in order of silo name; 0 where nothing was rotated. */
   readonly rotation?: readonly number[];
 }
 
 export interface RoundDiagnostics {
   readonly aggregationError: number | null;
   readonly aggregationErrorFedit: number | null;
+  /** Sum over modules. */
+  readonly squaredError: number;
+  /** Names of the silos whose updates were combined, in order of name. */
+  readonly silos: readonly string[];
   readonly modules: readonly ModuleDiagnostics[];
 }
 

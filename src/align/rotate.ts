@@ -1,0 +1,65 @@
+import { jsKernels } from './kernels.js';
+import { nearestOrthogonal, softRotation } from './procrustes.js';
+import { addRotated, emptySums, fromRows, roundSums, toRows, type RowFactors } from './row-factors.js';
+import type { SmallMatrix } from './small-matrix.js';
+import type { Factors } from './types.js';
+
+/** Which factor the alignment looks at. */
+export type Side = 'a' | 'b';
+
+/** M of a silo against the reference, and how large it could be: r × r, and ‖X_i‖_F · ‖X̄‖_F. */
+export interface CrossGram {
+  readonly m: SmallMatrix;
+  readonly scale: number;
+}
+
+/** Factors are float32: what is smaller than this share of their norms is rounding, and says nothing about a direction. */
+const NOISE = 2 ** -24;
+
+/** R from the cross-Gram of one silo; directions that M leaves open stay as near to I as they can. */
+export function rotationOf({ m, scale }: CrossGram, r: number, reflections: boolean): SmallMatrix {
+  return nearestOrthogonal(m, r, reflections ? 'O' : 'SO', NOISE * scale);
+}
+
+export const rowsOf = (factors: RowFactors, side: Side): { x: Float32Array; n: number } =>
+  side === 'a' ? { x: factors.a, n: factors.in } : { x: factors.bt, n: factors.out };
+
+export function norm(x: Float32Array): number {
+  let sum = 0;
+  for (const value of x) sum += value * value;
+  return Math.sqrt(sum);
+}
+
+/** M = A_i Āᵀ (side a) or B_iᵀ B̄ (side b). */
+export function crossGram(
+  factors: RowFactors,
+  reference: RowFactors,
+  side: Side,
+  kernels = jsKernels,
+): CrossGram {
+  const { x, n } = rowsOf(factors, side);
+  const { x: y } = rowsOf(reference, side);
+  return { m: kernels.gram(x, factors.r, y, reference.r, n), scale: norm(x) * norm(y) };
+}
+
+/**
+ * The rotation that takes a silo's factors towards the reference (arXiv 2602.23638; docs/methods.md): with reflections the hard form
+ * over O(r), else R_λ within SO(r), λ from 0 (I) to 1 (hard). It needs nothing but the silo's own factors and the published ones.
+ */
+export function rotationTo(
+  factors: Factors,
+  reference: Factors,
+  options: { readonly side: Side; readonly lambda: number; readonly reflections?: boolean },
+): SmallMatrix {
+  const gram = crossGram(toRows(factors), toRows(reference), options.side);
+  const hard = rotationOf(gram, factors.r, options.reflections ?? false);
+  return options.reflections ? hard : softRotation(hard, factors.r, options.lambda);
+}
+
+/** A ← Rᵀ A, B ← B R for an orthogonal R (r × r): B · A is the same. Computed in float64, rounded to float32 once. */
+export function rotateFactors(factors: Factors, rotation: SmallMatrix): Factors {
+  const rows = toRows(factors);
+  const sums = emptySums(rows);
+  addRotated(jsKernels, sums, 1, rotation, rows);
+  return fromRows(roundSums(sums, rows));
+}

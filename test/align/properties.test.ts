@@ -1,0 +1,179 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { aggregate } from '../../src/align/aggregate.js';
+import { rotateFactors } from '../../src/align/rotate.js';
+import { randomRotation } from '../../src/align/random-rotation.js';
+import type { Factors } from '../../src/align/types.js';
+import { Random } from '../../src/random.js';
+import { frobenius, minus } from './support/dense.js';
+import {
+  denseError,
+  exactMean,
+  inputOf,
+  nearFactors,
+  product,
+  publishedFactors,
+  randomFactors,
+  scrambled,
+  type Shape,
+} from './support/federation.js';
+
+/** What a silo may send besides plain random factors. */
+const DEGENERATE: Readonly<Record<string, (factors: Factors, random: Random) => Factors>> = {
+  plain: (factors) => factors,
+  scrambled: (factors, random) => scrambled(random, factors),
+  'zero B': (factors) => ({ ...factors, b: factors.b.map(() => 0) }),
+  'zero A': (factors) => ({ ...factors, a: factors.a.map(() => 0) }),
+  'equal rows of A': (factors) => ({ ...factors, a: factors.a.map((_, i) => factors.a[i % factors.in]!) }),
+  'one column of B': (factors) => ({
+    ...factors,
+    b: factors.b.map((value, i) => (i % factors.r === 0 ? value : 0)),
+  }),
+  'huge A, tiny B': (factors) => ({ ...factors, a: factors.a.map((v) => v * 1e18), b: factors.b.map((v) => v * 1e-18) }), // prettier-ignore
+  subnormal: (factors) => ({ ...factors, b: factors.b.map((v) => v * 1e-42) }),
+};
+
+const shapes = fc.record({
+  r: fc.integer({ min: 1, max: 6 }),
+  in: fc.integer({ min: 1, max: 10 }),
+  out: fc.integer({ min: 1, max: 10 }),
+});
+const kinds = fc.constantFrom(...Object.keys(DEGENERATE));
+const scales = fc.constantFrom(1, 1e-15, 1e15);
+
+interface Federation {
+  readonly previous: Factors;
+  readonly silos: Factors[];
+}
+
+function federation(
+  shape: Shape,
+  siloKinds: readonly string[],
+  previousKind: string,
+  scale: number,
+  seed: number,
+): Federation {
+  const random = Random.of('federation', seed);
+  const center = randomFactors(random, shape, scale);
+  return {
+    previous: DEGENERATE[previousKind]!(center, random),
+    silos: siloKinds.map((kind) => DEGENERATE[kind]!(nearFactors(random, center, 0.3 * scale), random)),
+  };
+}
+
+const federations = fc
+  .tuple(shapes, fc.array(kinds, { minLength: 1, maxLength: 6 }), kinds, scales, fc.nat())
+  .map((args) => federation(...args));
+
+const rounds = fc.integer({ min: 1, max: 4 });
+const lambdas = fc.constantFrom<number | 'auto'>('auto', 0, 0.5, 1);
+
+const normA = ({ a }: Factors): number => Math.hypot(...a);
+const normB = ({ b }: Factors): number => Math.hypot(...b);
+
+/** What rounding the factors to float32 may move B · A by: 6e-8 of each element, or half the least subnormal. */
+const rounding = (factors: Factors): number =>
+  2e-7 * normA(factors) * normB(factors) + 1e-44 * (normA(factors) + normB(factors));
+
+describe('fedrot, on random and degenerate inputs', () => {
+  it('gives finite and repeatable results', () => {
+    fc.assert(
+      fc.property(
+        federations,
+        rounds,
+        lambdas,
+        fc.boolean(),
+        ({ previous, silos }, round, lambda, mirror) => {
+          const options = { lambda, reflections: mirror && (lambda === 'auto' || lambda === 1) };
+          const run = (): ReturnType<typeof aggregate> =>
+            aggregate(inputOf(previous, silos, { round, options }));
+          const first = run();
+          for (const { data } of first.tensors) expect(data.every(Number.isFinite)).toBe(true);
+          expect(run()).toEqual(first);
+        },
+      ),
+      { seed: 1, numRuns: 400 },
+    );
+  });
+
+  it('with λ auto is never above plain averaging, as reported and by full matrices', () => {
+    fc.assert(
+      fc.property(federations, rounds, ({ previous, silos }, round) => {
+        const { tensors, diagnostics } = aggregate(inputOf(previous, silos, { round }));
+        const { aggregationError: own, aggregationErrorFedit: plain } = diagnostics;
+        if (own === null || plain === null) return;
+        expect(own).toBeLessThanOrEqual(plain);
+        const target = frobenius(exactMean(silos));
+        const noise = Math.max(...silos.map(rounding)) / target;
+        const fedit = publishedFactors(
+          aggregate(inputOf(previous, silos, { round, method: 'fedit' })).tensors,
+        );
+        const dense = denseError(publishedFactors(tensors), silos);
+        expect(dense).toBeLessThanOrEqual(denseError(fedit, silos) + noise);
+        expect(Math.abs(dense - own)).toBeLessThan(noise + 1e-6 * own + Math.sqrt(1e-12 * noise));
+      }),
+      { seed: 2, numRuns: 400 },
+    );
+  });
+
+  it('returns the product of one silo alone, or of identical ones', () => {
+    fc.assert(
+      fc.property(
+        shapes,
+        kinds,
+        kinds,
+        fc.integer({ min: 1, max: 5 }),
+        rounds,
+        lambdas,
+        fc.nat(),
+        (shape, kind, reference, count, round, lambda, seed) => {
+          const { previous, silos } = federation(shape, [kind], reference, 1, seed);
+          const same = Array.from({ length: count }, () => silos[0]!);
+          const { tensors } = aggregate(inputOf(previous, same, { round, options: { lambda } }));
+          const distance = frobenius(minus(product(publishedFactors(tensors)), product(silos[0]!)));
+          expect(distance).toBeLessThanOrEqual(2 * rounding(silos[0]!));
+        },
+      ),
+      { seed: 3, numRuns: 300 },
+    );
+  });
+
+  it('with λ = 1 publishes the same product whatever private rotation a silo applies', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 2, max: 5 }),
+        fc.integer({ min: 2, max: 5 }),
+        fc.nat(),
+        (r, count, round, seed) => {
+          const random = Random.of('private', seed);
+          const previous = randomFactors(random, { r, in: 24, out: 20 });
+          const silos = Array.from({ length: count }, () => nearFactors(random, previous, 0.2));
+          const turned = silos.map((silo) => rotateFactors(silo, randomRotation(r, random)));
+          const publish = (updates: Factors[]): Factors =>
+            publishedFactors(
+              aggregate(inputOf(previous, updates, { round, options: { lambda: 1 } })).tensors,
+            );
+          const expected = product(publish(silos));
+          expect(frobenius(minus(product(publish(turned)), expected))).toBeLessThan(
+            1e-5 * frobenius(expected),
+          );
+        },
+      ),
+      { seed: 4 },
+    );
+  });
+
+  it('keeps norms: max(‖Ã‖, ‖B̃‖) ≤ √N × the largest input norm', () => {
+    fc.assert(
+      fc.property(federations, rounds, lambdas, ({ previous, silos }, round, lambda) => {
+        const { a, b } = publishedFactors(
+          aggregate(inputOf(previous, silos, { round, options: { lambda } })).tensors,
+        );
+        const bound = Math.sqrt(silos.length) * Math.max(...silos.flatMap((silo) => [Math.hypot(...silo.a), Math.hypot(...silo.b)])); // prettier-ignore
+        expect(Math.max(Math.hypot(...a), Math.hypot(...b))).toBeLessThanOrEqual(bound * (1 + 1e-6));
+      }),
+      { seed: 5 },
+    );
+  });
+});
