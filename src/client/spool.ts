@@ -7,6 +7,7 @@ import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
 import { digestFile } from '../model/file-digest.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import type { WireDType } from '../tensor/dtype.js';
+import { withStorageErrors } from './storage-error.js';
 import type { TrainResult } from './training/local-trainer.js';
 
 /** A finished update on disk. */
@@ -64,11 +65,13 @@ export class Spool {
     const { bytes, sha256 } = encodeTensorFile(result.tensors, dtype);
     const { examples, metrics } = result;
     const record: SpoolRecord = { runId: task.runId, round: task.round, sha256, examples, metrics };
-    await mkdir(this.folder, { recursive: true });
     const path = join(this.folder, `${name}.safetensors`);
-    // The record comes last: without it there is no update.
-    await writeDurably(path, bytes);
-    await writeDurably(join(this.folder, `${name}.json`), Buffer.from(JSON.stringify(record)));
+    await withStorageErrors(this.folder, async () => {
+      await mkdir(this.folder, { recursive: true });
+      // The record comes last: without it there is no update.
+      await writeDurably(path, bytes);
+      await writeDurably(join(this.folder, `${name}.json`), Buffer.from(JSON.stringify(record)));
+    });
     return { path, sha256, examples, metrics };
   }
 

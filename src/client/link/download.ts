@@ -2,6 +2,7 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { digestFile } from '../../model/file-digest.js';
+import { withStorageErrors } from '../storage-error.js';
 
 /** A stream of a file's bytes, whatever its messages are called. */
 export type Piece =
@@ -58,7 +59,11 @@ export async function safetensorsHeaderBytes(path: string): Promise<number> {
  * stream_truncated where it ends early or jumps, message_too_large, and checksum_mismatch (the partial file is then removed, so
  * that the next attempt begins anew).
  */
-export async function download(job: Download): Promise<void> {
+export function download(job: Download): Promise<void> {
+  return withStorageErrors(job.target, () => attempt(job));
+}
+
+async function attempt(job: Download): Promise<void> {
   if (await exists(job.target)) return;
   await mkdir(dirname(job.target), { recursive: true });
   const partial = `${job.target}.partial`;

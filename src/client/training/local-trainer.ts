@@ -2,6 +2,7 @@ import type { SiloInstructions } from '../../align/types.js';
 import { systemClock, type Clock } from '../../clock.js';
 import { FedrotError } from '../../errors.js';
 import type { Bundle } from '../../model/bundle.js';
+import { checkTask } from '../../model/check-task.js';
 import { Random } from '../../random.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { NamedTensor } from '../../tensor/tensor.js';
@@ -96,7 +97,7 @@ export class LocalTrainer implements Trainer {
 
   /**
    * Runs `training.localSteps` optimizer steps from the given adapter, with a fresh optimizer. Throws data_unknown_label,
-   * option_invalid where run and bundle do not fit, tensor_not_finite where training diverges, cancelled.
+   * config_invalid where run and bundle do not fit, tensor_not_finite where training diverges, cancelled.
    */
   async train(input: TrainInput): Promise<TrainResult> {
     const { bundle, spec, data, instructions } = input;
@@ -205,17 +206,7 @@ export class LocalTrainer implements Trainer {
 
 /** What can be refused before anything costs time; returns the class index of every example. */
 function prepare({ bundle, spec, data }: TaskInput): Int32Array {
-  const { task, model } = bundle.manifest;
-  if (spec.task.labels.length !== task.labels.length)
-    throw new FedrotError(
-      'option_invalid',
-      `the run has ${spec.task.labels.length} labels, the bundle's head has ${task.labels.length}: make a bundle for these labels`,
-    );
-  if (spec.task.maxTokens > model.maxTokens)
-    throw new FedrotError(
-      'option_invalid',
-      `task.maxTokens is ${spec.task.maxTokens}, the model takes at most ${model.maxTokens}`,
-    );
+  checkTask(bundle, spec.task);
   if (spec.lora.dropout > 0)
     throw new FedrotError(
       'option_invalid',

@@ -1,0 +1,164 @@
+import { availableParallelism } from 'node:os';
+import { systemClock, type Clock } from '../clock.js';
+import { asFedrotError, type FedrotError } from '../errors.js';
+import { silentLogger, type Logger } from '../log.js';
+import { software } from '../model/software.js';
+import type { Security } from '../rpc/credentials.js';
+import type { RetryPolicy } from '../rpc/retry.js';
+import { openSession } from '../train/session.js';
+import type { ClientConfig } from './config.js';
+import { loadDataSet, type DataSet } from './data/data-set.js';
+import { labelsOf } from './data/labels.js';
+import { Connection } from './link/connection.js';
+import { keepBeating } from './link/heartbeat.js';
+import { watchAssignments } from './link/watch.js';
+import { performTask, siloFolders, type Workshop } from './perform-task.js';
+import { Spool } from './spool.js';
+import { TaskBoard } from './task-board.js';
+import { LocalTrainer, type Trainer } from './training/local-trainer.js';
+
+export interface ClientOptions {
+  /** Default silent. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** Default plaintext. */
+  readonly security?: Security;
+  /** Default: ONNX Runtime in a worker thread. */
+  readonly trainer?: Trainer;
+  /** Waits between attempts to reach the coordinator. */
+  readonly retry?: RetryPolicy;
+  /** Uniform in [0, 1): jitter of those waits. */
+  readonly random?: () => number;
+}
+
+export interface RunningClient {
+  /** Trainer or evaluator: how many examples it works with. */
+  readonly examples: number;
+  /** Settles only by rejecting: where the coordinator refuses this silo for good. Close the client then. */
+  readonly failed: Promise<never>;
+  /**
+   * Drains: no further task begins; one under way may end within `shutdownGraceMs`, after that it is abandoned and the coordinator
+   * told, so that the round goes on. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** How long the coordinator is tried when the silo says good-bye; ms. */
+const FAREWELL_MS = 2000;
+
+/** Labels that RegisterRequest takes. */
+const MAX_LABELS = 4096;
+
+const ROLES = { trainer: 'SILO_ROLE_TRAINER', evaluator: 'SILO_ROLE_EVALUATOR' } as const;
+
+function identity(config: ClientConfig, data: DataSet) {
+  const examples = data.train?.examples ?? data.test?.examples ?? [];
+  const labels = config.data.shareLabels ? labelsOf(examples) : [];
+  return {
+    silo: config.name,
+    role: ROLES[config.role],
+    softwareVersion: software().replace(/^\S+ /, ''),
+    examples: examples.length,
+    labels: labels.length <= MAX_LABELS ? labels : [],
+  };
+}
+
+/**
+ * Starts a silo's daemon: reads its data, then serves the coordinator until closed; a coordinator that is away is waited for. Resolves
+ * when the data is read. Throws data_invalid, data_missing_column, data_empty.
+ */
+export async function startClient(config: ClientConfig, options: ClientOptions = {}): Promise<RunningClient> {
+  const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
+  const data = await loadDataSet(config);
+  const self = identity(config, data);
+  logger.info({ role: config.role, examples: self.examples }, 'data read');
+  const connection = new Connection({
+    address: config.coordinator,
+    identity: self,
+    clock,
+    random,
+    logger,
+    ...(options.security === undefined ? {} : { security: options.security }),
+    ...(options.retry === undefined ? {} : { retry: options.retry }),
+  });
+  const trainer =
+    options.trainer ??
+    new LocalTrainer({
+      open: openSession,
+      clock,
+      threads: config.threads ?? availableParallelism(),
+      spinning: config.spinning,
+    });
+  const folders = siloFolders(config.folder);
+  const workshop: Workshop = {
+    connection,
+    data,
+    trainer,
+    spool: new Spool(folders.updates, clock),
+    adapterFolder: folders.adapters,
+    bundleFolder: folders.bundles,
+    scrambleBasis: config.scrambleBasis,
+    clock,
+    logger,
+  };
+  return serve(workshop, self.examples, config.shutdownGraceMs);
+}
+
+function serve(workshop: Workshop, examples: number, graceMs: number): RunningClient {
+  const { connection, trainer, clock, logger } = workshop;
+  const board = new TaskBoard();
+  const stop = new AbortController();
+  /** Ends the attempts to report; later than everything else. */
+  const silence = new AbortController();
+  // Timers and sockets of the parts do not keep the process alive while the coordinator is away.
+  const alive = setInterval(() => undefined, 60_000);
+
+  let restartWatch = (): void => undefined;
+  const watching = (async () => {
+    for await (const assignment of watchAssignments(connection, stop.signal, (restart) => {
+      restartWatch = restart;
+    }))
+      board.offer(assignment);
+  })();
+  const beating = keepBeating(
+    connection,
+    {
+      clock,
+      logger,
+      onForgotten: () => {
+        restartWatch();
+      },
+    },
+    stop.signal,
+  );
+  const working = board.run((task, signal) => performTask(task, workshop, signal, silence.signal));
+
+  const failed = new Promise<never>((_resolve, reject) => {
+    watching.catch((error: unknown) => {
+      const refused: FedrotError = asFedrotError(error);
+      logger.error({ err: refused }, 'the coordinator refuses this silo');
+      reject(refused);
+    });
+  });
+  failed.catch(() => undefined); // whoever waits for it hears of it
+
+  const close = async (): Promise<void> => {
+    board.close();
+    const cancelGrace = clock.after(graceMs, () => {
+      board.abandon({ reason: 'the silo is shutting down', tell: true });
+      clock.after(FAREWELL_MS, () => {
+        silence.abort();
+      });
+    });
+    await working;
+    cancelGrace();
+    stop.abort();
+    silence.abort();
+    connection.close();
+    await Promise.allSettled([watching, beating]);
+    await trainer.close();
+    clearInterval(alive);
+  };
+  let closing: Promise<void> | undefined;
+  return { examples, failed, close: () => (closing ??= close()) };
+}

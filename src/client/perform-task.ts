@@ -1,0 +1,235 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { SiloInstructions } from '../align/types.js';
+import type { Clock } from '../clock.js';
+import { asFedrotError, FedrotError } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { Bundle } from '../model/bundle.js';
+import type { AdapterRef } from '../rpc/gen/fedrot/v1/AdapterRef.js';
+import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
+import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
+import { parseRunSpec, type RunSpec } from '../run-spec.js';
+import type { NamedTensor } from '../tensor/tensor.js';
+import type { DataPart, DataSet } from './data/data-set.js';
+import { failureReport } from './failure-report.js';
+import type { Connection } from './link/connection.js';
+import { fetchAdapter, keepOnlyAdapter } from './link/fetch-adapter.js';
+import { fetchBundle } from './link/fetch-bundle.js';
+import { checkUpdateSize, submitUpdate } from './link/submit-update.js';
+import { ProgressReporter } from './progress-reporter.js';
+import type { Spool, SpooledUpdate } from './spool.js';
+import type { Abandonment, Task } from './task-board.js';
+import type { Trainer } from './training/local-trainer.js';
+import { scrambleBasis } from './training/scramble-basis.js';
+
+/** What a silo works with. */
+export interface Workshop {
+  readonly connection: Connection;
+  readonly data: DataSet;
+  readonly trainer: Trainer;
+  readonly spool: Spool;
+  readonly adapterFolder: string;
+  readonly bundleFolder: string;
+  readonly scrambleBasis: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What both kinds of tasks need before the work begins. */
+interface Prepared {
+  readonly bundle: Bundle;
+  readonly spec: RunSpec;
+  readonly adapter: readonly NamedTensor[];
+}
+
+const instructionsSchema = z.strictObject({ train: z.enum(['both', 'a', 'b']).default('both') });
+
+function parseInstructions(json: string): SiloInstructions {
+  if (json === '') return { train: 'both' };
+  const parsed = instructionsSchema.safeParse(parseJson(json, 'instructions'));
+  if (parsed.success) return parsed.data;
+  throw new FedrotError(
+    'option_invalid',
+    'the run asks for something that this version of the silo cannot do; update it',
+    { cause: parsed.error },
+  );
+}
+
+function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FedrotError('option_invalid', `the task's ${what} are not JSON`, { cause });
+  }
+}
+
+function required<T>(value: T | null | undefined, what: string): T {
+  if (value === null || value === undefined)
+    throw new FedrotError('option_invalid', `the coordinator sent a task without ${what}`);
+  return value;
+}
+
+function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
+  const found = data[part];
+  if (found !== undefined) return found;
+  throw new FedrotError(
+    'precondition_failed',
+    `this silo has no examples for the task: data.${key} is not configured`,
+  );
+}
+
+async function prepare(
+  task: { readonly adapter?: AdapterRef | null; readonly bundleSha256: string },
+  spec: RunSpec,
+  { connection, bundleFolder, adapterFolder }: Workshop,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const ref = required(task.adapter, 'an adapter');
+  const bundle = await fetchBundle(connection, bundleFolder, task.bundleSha256, signal);
+  const adapter = await fetchAdapter(connection, adapterFolder, ref, signal);
+  await keepOnlyAdapter(adapterFolder, ref);
+  return { bundle, spec, adapter };
+}
+
+async function trainedUpdate(
+  task: TrainTask,
+  workshop: Workshop,
+  progress: ProgressReporter,
+  signal: AbortSignal,
+): Promise<SpooledUpdate> {
+  const { trainer, spool, connection, logger } = workshop;
+  const data = partOf(workshop.data, 'train', 'train');
+  const spec = parseRunSpec(parseJson(task.specJson, 'settings'), 'the run');
+  const instructions = parseInstructions(task.instructionsJson);
+  progress.report({ phase: 'fetching' });
+  const prepared = await prepare(task, spec, workshop, signal);
+  const elements = prepared.adapter.reduce((sum, { data: values }) => sum + values.length, 0);
+  checkUpdateSize(elements * (spec.wireDType === 'f32' ? 4 : 2), await connection.session());
+  progress.report({ phase: 'preparing', totalSteps: spec.training.localSteps });
+  const seed = [spec.seed, connection.silo, task.round];
+  const result = await trainer.train({
+    ...prepared,
+    data,
+    instructions,
+    seed,
+    signal,
+    onProgress: (step) => {
+      progress.report({ phase: 'training', ...step });
+    },
+  });
+  logger.info({ ...result.metrics, examples: result.examples }, 'trained');
+  const tensors = workshop.scrambleBasis ? scrambleBasis(result.tensors, ...seed) : result.tensors;
+  return spool.put(task, { ...result, tensors }, spec.wireDType);
+}
+
+async function performTraining(
+  taskId: string,
+  task: TrainTask,
+  workshop: Workshop,
+  progress: ProgressReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  await workshop.spool.prune(task);
+  const spooled = await workshop.spool.find(task);
+  if (spooled !== undefined) workshop.logger.info('the update is ready from before: not trained again');
+  const update = spooled ?? (await trainedUpdate(task, workshop, progress, signal));
+  progress.report({ phase: 'uploading' });
+  const { runId, round, adapter } = task;
+  const target = { runId, round, taskId, baseVersion: adapter?.version ?? 0 };
+  await submitUpdate(workshop.connection, update, target, signal);
+  workshop.logger.info({ sha256: update.sha256 }, 'update accepted by the coordinator');
+}
+
+async function performEvaluation(
+  taskId: string,
+  task: EvaluateTask,
+  workshop: Workshop,
+  progress: ProgressReporter,
+  signal: AbortSignal,
+): Promise<void> {
+  const { connection, trainer, logger } = workshop;
+  const data = partOf(workshop.data, 'test', 'test');
+  const spec = parseRunSpec(parseJson(task.specJson, 'settings'), 'the run');
+  progress.report({ phase: 'fetching' });
+  const prepared = await prepare(task, spec, workshop, signal);
+  progress.report({ phase: 'preparing' });
+  const { examples, loss, accuracy, macroF1 } = await trainer.evaluate({
+    ...prepared,
+    data,
+    signal,
+    onProgress: (step) => {
+      progress.report({ phase: 'evaluating', ...step });
+    },
+  });
+  const version = task.adapter?.version ?? 0;
+  const result = { runId: task.runId, version, examples, loss, accuracy, metrics: { f1: macroF1 } };
+  await connection.repeat(`submit the evaluation of ${task.runId} version ${version}`, signal, () =>
+    connection.calls.submitEvaluation({ silo: connection.silo, taskId, ...result }, { signal }),
+  );
+  logger.info({ version, examples, loss, accuracy, macroF1 }, 'evaluated');
+}
+
+/**
+ * Does one task to its end. Never throws: a failure is logged in full here, and the coordinator learns its code and a message
+ * without data. `reportSignal` ends the attempts to tell it.
+ */
+export async function performTask(
+  task: Task,
+  workshop: Workshop,
+  signal: AbortSignal,
+  reportSignal: AbortSignal,
+): Promise<void> {
+  const { connection, clock } = workshop;
+  const about =
+    task.kind === 'train'
+      ? { task: task.taskId, run: task.train.runId, round: task.train.round }
+      : { task: task.taskId, run: task.evaluate.runId, version: task.evaluate.adapter?.version };
+  const logger = workshop.logger.child(about);
+  const here = { ...workshop, logger };
+  const progress = new ProgressReporter(connection, task.taskId, clock);
+  logger.info(task.kind === 'train' ? 'task: train' : 'task: evaluate');
+  try {
+    if (task.kind === 'train') await performTraining(task.taskId, task.train, here, progress, signal);
+    else await performEvaluation(task.taskId, task.evaluate, here, progress, signal);
+  } catch (thrown) {
+    const error = asFedrotError(thrown);
+    const abandoned = signal.aborted ? (signal.reason as Abandonment) : undefined;
+    if (abandoned !== undefined) logger.info({ reason: abandoned.reason }, 'the task was abandoned');
+    else if (isClosed(error))
+      logger.warn({ code: error.code, reason: error.message }, 'the task came too late');
+    else logger.error({ err: error, details: error.details }, 'the task failed');
+    if (abandoned?.tell === false || isClosed(error)) return;
+    const report =
+      abandoned === undefined
+        ? failureReport(error)
+        : ({ code: 'cancelled', message: abandoned.reason } as const);
+    await tell(connection, task.taskId, report, reportSignal).catch((failed: unknown) => {
+      logger.warn({ err: failed }, 'the coordinator could not be told');
+    });
+  }
+}
+
+/** The coordinator itself said that it no longer wants the task. */
+function isClosed(error: FedrotError): boolean {
+  return ['round_closed', 'run_closed', 'run_unknown', 'not_assigned'].includes(error.code);
+}
+
+async function tell(
+  connection: Connection,
+  taskId: string,
+  report: { readonly code: string; readonly message: string },
+  signal: AbortSignal,
+): Promise<void> {
+  await connection.repeat('report a failure', signal, () =>
+    connection.calls.reportFailure({ silo: connection.silo, taskId, ...report }, { signal }),
+  );
+}
+
+/** Folders of a silo below its own. */
+export function siloFolders(folder: string): { adapters: string; bundles: string; updates: string } {
+  return {
+    adapters: join(folder, 'adapters'),
+    bundles: join(folder, 'bundles'),
+    updates: join(folder, 'updates'),
+  };
+}

@@ -1,0 +1,102 @@
+import type { Assignment } from '../rpc/gen/fedrot/v1/Assignment.js';
+import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
+import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
+
+export type Task =
+  | { readonly kind: 'train'; readonly taskId: string; readonly train: TrainTask }
+  | { readonly kind: 'evaluate'; readonly taskId: string; readonly evaluate: EvaluateTask };
+
+/** Why a task ends before it is done; `tell` is whether the coordinator has to hear of it. */
+export interface Abandonment {
+  readonly reason: string;
+  readonly tell: boolean;
+}
+
+interface Running {
+  readonly task: Task;
+  readonly controller: AbortController;
+}
+
+function taskOf(assignment: Assignment): Task | undefined {
+  const { taskId, train, evaluate } = assignment;
+  if (train) return { kind: 'train', taskId, train };
+  if (evaluate) return { kind: 'evaluate', taskId, evaluate };
+  return undefined;
+}
+
+/** A training task is pointless once the same run has a later round. */
+function isSuperseded(task: Task, by: Task): boolean {
+  return (
+    task.kind === 'train' &&
+    by.kind === 'train' &&
+    task.train.runId === by.train.runId &&
+    task.train.round < by.train.round
+  );
+}
+
+/**
+ * Which task is next: one at a time, in the order in which they came. The same task offered again changes nothing; a
+ * cancelled one is dropped, or aborted where it is under way; so is one whose run has gone on to a later round.
+ */
+export class TaskBoard {
+  #waiting: Task[] = [];
+  #running: Running | undefined;
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  offer(assignment: Assignment): void {
+    if (assignment.cancel) {
+      this.#drop((task) => task.taskId === assignment.taskId, {
+        reason: `cancelled by the coordinator: ${assignment.cancel.reason}`,
+        tell: false,
+      });
+      return;
+    }
+    const task = taskOf(assignment);
+    if (task === undefined || this.#closed) return;
+    this.#drop((older) => isSuperseded(older, task), {
+      reason: 'the run has gone on to a later round',
+      tell: false,
+    });
+    if (this.#running?.task.taskId === task.taskId && !this.#running.controller.signal.aborted) return;
+    if (this.#waiting.some(({ taskId }) => taskId === task.taskId)) return;
+    this.#waiting.push(task);
+    this.#wake?.();
+  }
+
+  /** Performs tasks until closed. The signal's reason is an Abandonment. `perform` must not throw. */
+  async run(perform: (task: Task, signal: AbortSignal) => Promise<void>): Promise<void> {
+    for (let task = await this.#next(); task !== undefined; task = await this.#next()) {
+      const controller = new AbortController();
+      this.#running = { task, controller };
+      await perform(task, controller.signal);
+      this.#running = undefined;
+    }
+  }
+
+  /** No further task begins; `run` resolves when the one under way has ended. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    this.#wake?.();
+  }
+
+  /** Aborts the task under way. */
+  abandon(abandonment: Abandonment): void {
+    this.#running?.controller.abort(abandonment);
+  }
+
+  #drop(which: (task: Task) => boolean, abandonment: Abandonment): void {
+    this.#waiting = this.#waiting.filter((task) => !which(task));
+    if (this.#running !== undefined && which(this.#running.task)) this.abandon(abandonment);
+  }
+
+  async #next(): Promise<Task | undefined> {
+    while (this.#waiting.length === 0 && !this.#closed)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    this.#wake = undefined;
+    return this.#waiting.shift();
+  }
+}
