@@ -3,6 +3,7 @@ import { FedrotError } from '../../errors.js';
 import type { AdapterRefInput } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { outstandingTasks, type OutstandingTask } from '../round/outstanding.js';
+import type { AdapterRecord } from '../store/store.js';
 import type { RunActor } from './run-actor.js';
 
 /** Everything that is outstanding for a silo in a run, as it goes over the wire. */
@@ -31,14 +32,19 @@ function toAssignment(run: RunActor, task: OutstandingTask): AssignmentInput {
   };
 }
 
-/** Throws not_found. */
-export function adapterRef(run: RunActor, version: number): AdapterRefInput {
+/** A published version. Throws not_found. */
+export function publishedAdapter(run: RunActor, version: number): AdapterRecord {
   const adapter = run.adapters.get(version);
   if (!adapter)
     throw new FedrotError(
       'not_found',
       `run ${run.runId} has no version ${version} of its adapter; the newest is ${run.state.version}`,
     );
-  const { sha256, bytes } = adapter;
+  return adapter;
+}
+
+/** A published version as messages name it. Throws not_found. */
+export function adapterRef(run: RunActor, version: number): AdapterRefInput {
+  const { sha256, bytes } = publishedAdapter(run, version);
   return { runId: run.runId, version, sha256: Buffer.from(sha256, 'hex'), bytes };
 }

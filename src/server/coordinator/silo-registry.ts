@@ -116,6 +116,12 @@ export class SiloRegistry {
     return entry.record;
   }
 
+  /** The name that a session belongs to. Throws precondition_failed. */
+  siloOfSession(sessionId: string | undefined): string {
+    for (const [silo, { record }] of this.#entries) if (record.sessionId === sessionId) return silo;
+    throw new FedrotError('precondition_failed', 'the call carries no current session: register (again)');
+  }
+
   get(silo: string): KnownSilo | undefined {
     return this.#entries.get(silo);
   }

@@ -1,0 +1,31 @@
+import { FedrotError } from '../../errors.js';
+
+/** Names of silos and runs (proto/fedrot/v1): they become names of files and labels, so nothing else is let in. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** Throws option_invalid. */
+export function checkName(value: string, what: string): string {
+  if (!NAME.test(value))
+    throw new FedrotError(
+      'option_invalid',
+      `${what} ${JSON.stringify(value.slice(0, 100))}: must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit`,
+    );
+  return value;
+}
+
+/** Throws option_invalid unless from `min` to `max`, NaN and infinities included. */
+export function checkRange(value: number, what: string, min: number, max: number): number {
+  if (!(value >= min && value <= max))
+    throw new FedrotError('option_invalid', `${what} is ${value}; it must be from ${min} to ${max}`);
+  return value;
+}
+
+/** Text of a caller for logs and the store: no control characters, at most `max` characters. */
+export function cleanText(value: string, max: number): string {
+  return value.replace(/\p{Cc}+/gu, ' ').slice(0, max);
+}
+
+/** A time or count of a caller that only informs: anything that is not a number of at least 0 is 0. */
+export function informative(value: number): number {
+  return Number.isFinite(value) && value >= 0 ? value : 0;
+}

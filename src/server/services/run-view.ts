@@ -1,0 +1,98 @@
+import type { EvaluationInput } from '../../rpc/gen/fedrot/v1/Evaluation.js';
+import type { RoundRecordInput } from '../../rpc/gen/fedrot/v1/RoundRecord.js';
+import type { RunInput } from '../../rpc/gen/fedrot/v1/Run.js';
+import type { RunStateInput } from '../../rpc/gen/fedrot/v1/RunState.js';
+import type { SiloTaskInput } from '../../rpc/gen/fedrot/v1/SiloTask.js';
+import type { Coordinator } from '../coordinator/coordinator.js';
+import { adapterRef } from '../coordinator/assignments.js';
+import type { Progress } from '../coordinator/progress-board.js';
+import type { RunActor } from '../coordinator/run-actor.js';
+import type { RunState, TaskState } from '../round/state.js';
+import type { PublishedRound, RunHistory } from '../store/store.js';
+
+/** A run as operators see it. */
+
+const OUTCOMES: Readonly<Record<NonNullable<RunState['outcome']>, RunStateInput>> = {
+  finished: 'RUN_STATE_FINISHED',
+  stopped: 'RUN_STATE_STOPPED',
+  failed: 'RUN_STATE_FAILED',
+};
+
+/** Without what grows with rounds and silos: for lists. */
+export function runSummary(run: RunActor): RunInput {
+  const { state, spec } = run;
+  const waiting = state.phase === 'waiting' ? 'RUN_STATE_WAITING' : 'RUN_STATE_RUNNING';
+  return {
+    runId: run.runId,
+    name: spec.name,
+    state: state.outcome === null ? waiting : OUTCOMES[state.outcome],
+    reason: state.reason,
+    round: state.round,
+    totalRounds: spec.rounds.count,
+    phase: state.phase,
+    createdMs: run.createdMs,
+    deadlineMs: state.phase === 'collecting' ? state.dueMs : 0,
+    specJson: JSON.stringify(spec),
+  };
+}
+
+/** With everything that is kept of its rounds. */
+export async function runView(coordinator: Coordinator, run: RunActor): Promise<RunInput> {
+  const history = await coordinator.store.history(run.runId);
+  return {
+    ...runSummary(run),
+    rounds: history.rounds.map((round) => roundView(run, round, history)),
+    silos: run.state.tasks.map((task) => taskView(task, coordinator.progress.get(run.runId, task.silo))),
+    evaluations: history.evaluations.map(
+      ({ silo, version, examples, loss, accuracy, metrics }): EvaluationInput => ({
+        silo,
+        version,
+        examples,
+        loss,
+        accuracy: accuracy ?? NaN,
+        metrics: { ...metrics },
+      }),
+    ),
+  };
+}
+
+function roundView(run: RunActor, published: PublishedRound, history: RunHistory): RoundRecordInput {
+  const { round, startedMs, publishedMs, diagnosticsJson } = published;
+  const updates = history.updates.filter((update) => update.round === round);
+  return {
+    round,
+    startedMs,
+    publishedMs,
+    diagnosticsJson,
+    adapter: adapterRef(run, round),
+    bytesReceived: updates.reduce((sum, update) => sum + update.bytes, 0),
+    updates: updates.map(({ silo, sha256, examples, loss, seconds, bytes, steps }) => ({
+      silo,
+      sha256: Buffer.from(sha256, 'hex'),
+      examples,
+      loss,
+      seconds,
+      bytes,
+      steps,
+    })),
+    failures: history.failures
+      .filter((failure) => failure.round === round)
+      .map(({ silo, code, message, atMs }) => ({ silo, code, message, atMs })),
+  };
+}
+
+function taskView({ silo, id, state, message = '' }: TaskState, live: Progress | undefined): SiloTaskInput {
+  const progress = live?.taskId === id ? live : undefined;
+  return {
+    silo,
+    state: state === 'assigned' && progress ? activity(progress) : state,
+    step: progress?.step ?? 0,
+    totalSteps: progress?.totalSteps ?? 0,
+    loss: progress?.loss ?? NaN,
+    message,
+  };
+}
+
+function activity({ phase }: Progress): string {
+  return phase === 'uploading' ? 'uploading' : 'training';
+}

@@ -1,0 +1,218 @@
+import { ERROR_CODES, FedrotError } from '../../errors.js';
+import type { SiloHandlers } from '../../rpc/services.js';
+import type { RegisterRequest } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
+import type { RegisterResponseInput } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
+import type { SubmitEvaluationRequest } from '../../rpc/gen/fedrot/v1/SubmitEvaluationRequest.js';
+import type { Coordinator } from '../coordinator/coordinator.js';
+import type { RunActor } from '../coordinator/run-actor.js';
+import type { SiloRole } from '../coordinator/silo-registry.js';
+import type { EvaluationRecord } from '../store/store.js';
+import { hashOf } from '../transfer/receive-payload.js';
+import { sendFile } from '../transfer/send-stream.js';
+import { UploadDesk } from '../transfer/upload-desk.js';
+import { checkName, checkRange, cleanText } from './checks.js';
+import { fetchAdapter } from './fetch-adapter.js';
+import type { Identity } from './identity.js';
+import { SiloCaller } from './silo-caller.js';
+import { SubmitUpdate } from './submit-update.js';
+
+/** The protocol versions that this coordinator speaks. */
+const PROTOCOL = { min: 1, max: 1 };
+const MAX_LABELS = 4096;
+const MAX_METRICS = 64;
+const PHASES = new Set(['fetching', 'preparing', 'training', 'uploading', 'evaluating']);
+const ROLES: Readonly<Record<string, SiloRole>> = {
+  SILO_ROLE_TRAINER: 'trainer',
+  SILO_ROLE_EVALUATOR: 'evaluator',
+};
+
+export interface SiloServiceOptions {
+  readonly coordinator: Coordinator;
+  readonly identity: Identity;
+  readonly softwareVersion: string;
+}
+
+/** The calls that a silo makes, as plain functions. */
+export function createSiloService({
+  coordinator,
+  identity,
+  softwareVersion,
+}: SiloServiceOptions): SiloHandlers {
+  const { config, silos, bundles, metrics, clock } = coordinator;
+  const caller = new SiloCaller(identity, silos);
+  const desk = new UploadDesk(coordinator.spool);
+  const submit = new SubmitUpdate(coordinator, caller, desk);
+
+  return {
+    async register(request, context) {
+      coordinator.refuseWhileDraining();
+      const introduction = readIntroduction(request, caller.identify(request.silo, context));
+      const sessionId = await silos.register(introduction);
+      const { silo, role, protocol } = introduction;
+      coordinator.logger.info(
+        { silo, role, peer: context.peer, version: request.softwareVersion },
+        'silo registered',
+      );
+      return {
+        sessionId,
+        protocol,
+        heartbeatIntervalMs: config.heartbeatIntervalMs,
+        maxUpdateBytes: config.limits.maxUpdateBytes,
+        chunkBytes: config.chunkBytes,
+        softwareVersion,
+      } satisfies RegisterResponseInput;
+    },
+
+    heartbeat(request, context) {
+      return settled(() => {
+        caller.require(request.silo, context);
+        return { serverTimeMs: clock.now() };
+      });
+    },
+
+    async *watchAssignments(request, context) {
+      coordinator.refuseWhileDraining();
+      const { silo } = caller.require(request.silo, context);
+      yield* coordinator.watchAssignments(silo, context.signal);
+    },
+
+    async *fetchAdapter(request, context) {
+      caller.requireSession(context);
+      yield* fetchAdapter(coordinator, request);
+    },
+
+    async *fetchBundleFile({ bundleSha256, file, offset }, context) {
+      caller.requireSession(context);
+      yield* sendFile(bundles.pathOf(bundleSha256, file), await bundles.find(bundleSha256, file), {
+        offset,
+        chunkBytes: config.chunkBytes,
+        onSent: (bytes) => {
+          metrics.bytesSent.inc({ kind: 'bundle' }, bytes);
+        },
+      });
+    },
+
+    async getUploadStatus(request, context) {
+      const { silo } = caller.require(request.silo, context);
+      const { runId } = coordinator.run(request.runId);
+      const { round } = request;
+      const key = { runId, round, silo, sha256: hashOf(request.sha256, 'the update') };
+      const known = await coordinator.store.update(runId, round, silo);
+      if (known?.sha256 === key.sha256) return { durableBytes: known.bytes, accepted: true };
+      await desk.interrupt(key);
+      return { durableBytes: await desk.durableBytes(key), accepted: false };
+    },
+
+    submitUpdate: (requests, context) => submit.handle(requests, context),
+
+    reportProgress(request, context) {
+      return settled(() => {
+        const { silo } = caller.require(request.silo, context);
+        const run = runOfTask(coordinator, request.taskId, silo);
+        const { taskId, step, totalSteps, loss } = request;
+        const phase = PHASES.has(request.phase) ? request.phase : 'training';
+        coordinator.progress.set(run.runId, silo, { taskId, phase, step, totalSteps, loss });
+        coordinator.changes.notify(run.runId);
+        return {};
+      });
+    },
+
+    async reportFailure(request, context) {
+      const { silo } = caller.require(request.silo, context);
+      const run = coordinator.run(request.taskId.split('/')[0] ?? '');
+      const code = (ERROR_CODES as readonly string[]).includes(request.code) ? request.code : 'internal';
+      const message = cleanText(request.message, 2000);
+      await run.send({ type: 'task-failed', silo, taskId: request.taskId, code, message });
+      return {};
+    },
+
+    async submitEvaluation(request, context) {
+      const { silo } = caller.require(request.silo, context);
+      const run = coordinator.run(request.runId);
+      const record = readEvaluation(request, silo, clock.now());
+      const { taskId, version } = request;
+      const isAsked = run.state.evaluations.some(
+        (task) => task.id === taskId && task.silo === silo && task.version === version,
+      );
+      if (!isAsked) {
+        const { evaluations } = await coordinator.store.history(run.runId);
+        if (evaluations.some((entry) => entry.silo === silo && entry.version === version)) return {};
+        throw new FedrotError(
+          'not_assigned',
+          `silo ${silo} is not asked (any more) to score version ${version} of run ${run.runId}`,
+        );
+      }
+      await run.send({ type: 'evaluated', silo, taskId }, { evaluations: [record] });
+      metrics.loss.set({ run: run.runId }, record.loss);
+      if (record.accuracy !== null) metrics.accuracy.set({ run: run.runId }, record.accuracy);
+      return {};
+    },
+  };
+}
+
+/** A synchronous handler as an asynchronous one: what it throws becomes a rejection. */
+async function settled<T>(work: () => T): Promise<T> {
+  return Promise.resolve(work());
+}
+
+function readIntroduction(request: RegisterRequest, silo: string) {
+  const role = ROLES[request.role];
+  if (role === undefined)
+    throw new FedrotError('option_invalid', `silo ${silo}: role must be trainer or evaluator`);
+  const protocol = Math.min(PROTOCOL.max, request.protocolMax);
+  if (protocol < PROTOCOL.min || protocol < request.protocolMin)
+    throw new FedrotError(
+      'protocol_version',
+      `silo ${silo} speaks protocol ${request.protocolMin} to ${request.protocolMax}, this coordinator ${PROTOCOL.min} to ${PROTOCOL.max}: update the older of the two`,
+    );
+  if (request.labels.length > MAX_LABELS)
+    throw new FedrotError(
+      'option_invalid',
+      `silo ${silo}: ${request.labels.length} labels; at most ${MAX_LABELS} may be sent`,
+    );
+  return {
+    silo,
+    role,
+    protocol,
+    softwareVersion: cleanText(request.softwareVersion, 64),
+    examples: request.examples,
+    labels: request.labels.map((label) => cleanText(label, 256)),
+  };
+}
+
+/** The run of a task that is outstanding for the silo. Throws run_unknown, not_assigned. */
+function runOfTask(coordinator: Coordinator, taskId: string, silo: string): RunActor {
+  const run = coordinator.run(taskId.split('/')[0] ?? '');
+  const tasks = [...run.state.tasks.filter((task) => task.state === 'assigned'), ...run.state.evaluations];
+  if (!tasks.some((task) => task.id === taskId && task.silo === silo))
+    throw new FedrotError('not_assigned', `task ${taskId} of silo ${silo} is not outstanding (any more)`);
+  return run;
+}
+
+function readEvaluation(
+  request: SubmitEvaluationRequest,
+  silo: string,
+  receivedMs: number,
+): EvaluationRecord {
+  const { version, examples, loss, accuracy } = request;
+  checkRange(examples, 'examples', 1, Number.MAX_SAFE_INTEGER);
+  checkRange(loss, 'loss', 0, Number.MAX_VALUE);
+  if (!Number.isNaN(accuracy)) checkRange(accuracy, 'accuracy', 0, 1);
+  const metrics = Object.entries(request.metrics);
+  if (metrics.length > MAX_METRICS)
+    throw new FedrotError(
+      'option_invalid',
+      `${metrics.length} further metrics; at most ${MAX_METRICS} may be sent`,
+    );
+  for (const [name, value] of metrics)
+    checkRange(value, `metric ${checkName(name, 'metric')}`, -1e300, 1e300);
+  return {
+    silo,
+    version,
+    examples,
+    loss,
+    accuracy: Number.isNaN(accuracy) ? null : accuracy,
+    metrics: Object.fromEntries(metrics),
+    receivedMs,
+  };
+}

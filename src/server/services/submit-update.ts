@@ -1,0 +1,161 @@
+import { FedrotError } from '../../errors.js';
+import type { CallContext } from '../../rpc/call-context.js';
+import type { SubmitUpdateRequest } from '../../rpc/gen/fedrot/v1/SubmitUpdateRequest.js';
+import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateResponse.js';
+import type { UpdateBegin } from '../../rpc/gen/fedrot/v1/UpdateBegin.js';
+import { checkManifest, fromManifest } from '../../tensor/manifest.js';
+import type { TensorInfo } from '../../tensor/tensor.js';
+import type { Coordinator } from '../coordinator/coordinator.js';
+import type { RunActor } from '../coordinator/run-actor.js';
+import { refuseUpdate, type UpdateClaim } from '../round/admit.js';
+import type { UploadKey } from '../spool/tensor-spool.js';
+import type { UpdateRecord } from '../store/store.js';
+import { guardStream } from '../transfer/guard-stream.js';
+import { hashOf, receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
+import type { UploadDesk } from '../transfer/upload-desk.js';
+import { checkRange, informative } from './checks.js';
+import type { SiloCaller } from './silo-caller.js';
+
+/** After these the upload may be continued; after anything else what has come is worthless. */
+const CONTINUABLE = new Set([
+  'stream_truncated',
+  'cancelled',
+  'unavailable',
+  'storage_full',
+  'storage_failed',
+]);
+
+interface Submission {
+  readonly run: RunActor;
+  readonly claim: UpdateClaim;
+  readonly begin: UpdateBegin;
+  readonly key: UploadKey;
+  readonly tensors: readonly TensorInfo[];
+}
+
+/** SubmitUpdate: checked, durable, recorded, and only then acknowledged. */
+export class SubmitUpdate {
+  constructor(
+    private readonly coordinator: Coordinator,
+    private readonly caller: SiloCaller,
+    private readonly desk: UploadDesk,
+  ) {}
+
+  async handle(
+    requests: AsyncIterable<SubmitUpdateRequest>,
+    context: CallContext,
+  ): Promise<SubmitUpdateResponseInput> {
+    const { clock, config, metrics } = this.coordinator;
+    this.coordinator.refuseWhileDraining();
+    const takenOver = new AbortController();
+    const guard = { clock, idleMs: config.streamIdleMs, signal: takenOver.signal };
+    const messages = guardStream(requests, guard);
+    const begin = await receiveBegin<SubmitUpdateRequest, UpdateBegin>(messages);
+    const submission = this.#check(begin, context);
+    const { run, claim, key } = submission;
+    const known = await this.coordinator.store.update(run.runId, claim.round, claim.silo);
+    if (known?.sha256 === key.sha256) {
+      metrics.updates.inc({ outcome: 'duplicate' });
+      return { sha256: begin.sha256, alreadyKnown: true };
+    }
+    refuse(submission);
+    await this.desk.only(key, async (signal) => {
+      signal.addEventListener('abort', () => {
+        takenOver.abort(signal.reason);
+      });
+      await this.#receive(submission, messages);
+    });
+    metrics.updates.inc({ outcome: 'accepted' });
+    return { sha256: begin.sha256, alreadyKnown: false };
+  }
+
+  #check(begin: UpdateBegin, context: CallContext): Submission {
+    const { silo } = this.caller.require(begin.silo, context);
+    const run = this.coordinator.run(begin.runId);
+    const { round, taskId, baseVersion } = begin;
+    const key = { runId: run.runId, round, silo, sha256: hashOf(begin.sha256, 'the update') };
+    checkRange(begin.examples, 'examples', 1, Number.MAX_SAFE_INTEGER);
+    const tensors = fromManifest(begin.manifest);
+    checkManifest(run.tensors, tensors, [run.spec.wireDType]);
+    const { maxUpdateBytes } = this.coordinator.config.limits;
+    const bytes = begin.manifest?.payloadBytes ?? 0;
+    if (bytes > maxUpdateBytes)
+      throw new FedrotError(
+        'message_too_large',
+        `the update has ${bytes} bytes; this coordinator takes at most ${maxUpdateBytes}`,
+      );
+    return { run, claim: { silo, round, taskId, baseVersion }, begin, key, tensors };
+  }
+
+  async #receive(submission: Submission, parts: AsyncIterable<Part>): Promise<void> {
+    const { key, tensors, begin } = submission;
+    const { spool, metrics } = this.coordinator;
+    const { file, checker } = await this.desk.open(key, tensors, begin.offset);
+    try {
+      const digest = await receivePayload(parts, async (offset, data) => {
+        refuse(submission);
+        checker.push(offset, data);
+        await file.append(data);
+        metrics.bytesReceived.inc({ kind: 'update' }, data.length);
+      });
+      const sha256 = checker.finish(digest);
+      if (sha256 !== key.sha256)
+        throw new FedrotError(
+          'checksum_mismatch',
+          `the update was announced as ${key.sha256}; what has come is ${sha256}`,
+        );
+      refuse(submission);
+      await file.publish(spool.pathOf(sha256));
+    } catch (thrown) {
+      const truncated = asTruncated(thrown, checker.received, checker.payloadBytes);
+      if (CONTINUABLE.has(truncated.code)) await file.suspend();
+      else await file.discard();
+      throw truncated;
+    }
+    await this.#record(submission, checker.payloadBytes);
+  }
+
+  async #record(submission: Submission, bytes: number): Promise<void> {
+    const { run, claim, begin, key } = submission;
+    const { metrics: training, examples } = begin;
+    const record: UpdateRecord = {
+      round: claim.round,
+      silo: claim.silo,
+      taskId: claim.taskId,
+      sha256: key.sha256,
+      examples,
+      bytes,
+      loss: training?.loss ?? NaN,
+      steps: informative(training?.steps ?? 0),
+      seconds: informative(training?.seconds ?? 0),
+      tokens: informative(training?.tokens ?? 0),
+      receivedMs: this.coordinator.clock.now(),
+    };
+    const update = { sha256: key.sha256, examples };
+    const { refusal } = await run.send({ type: 'update', ...claim, update }, { updates: [record] });
+    if (refusal) throw new FedrotError(refusal.code, refusal.message);
+    this.coordinator.logger.info(
+      { run: run.runId, round: claim.round, silo: claim.silo, bytes },
+      'accepted an update',
+    );
+  }
+}
+
+function refuse({ run, claim }: Submission): void {
+  const refusal = refuseUpdate(run.state, claim);
+  if (refusal) throw new FedrotError(refusal.code, refusal.message);
+}
+
+/** A caller that left in the middle is a stream that stopped halfway. */
+function asTruncated(thrown: unknown, received: number, total: number): FedrotError {
+  const error =
+    thrown instanceof FedrotError
+      ? thrown
+      : new FedrotError('internal', 'an upload failed', { cause: thrown });
+  if (error.code !== 'cancelled' && error.code !== 'stream_truncated') return error;
+  return new FedrotError(
+    'stream_truncated',
+    `${error.message}; ${received} of ${total} bytes of the update have come and are kept: ask GetUploadStatus and continue there`,
+    { cause: error },
+  );
+}

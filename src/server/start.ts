@@ -1,0 +1,171 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Hono } from 'hono';
+import { systemClock, type Clock } from '../clock.js';
+import { asFedrotError } from '../errors.js';
+import { silentLogger, type Logger } from '../log.js';
+import type { Security } from '../rpc/credentials.js';
+import { createRpcServer, type CallEnd, type RpcServer } from '../rpc/server.js';
+import { aggregateInWorker, type Aggregate } from './aggregation/run-aggregation.js';
+import type { CoordinatorConfig } from './config.js';
+import { Coordinator } from './coordinator/coordinator.js';
+import { startHttp, type HttpServer } from './http.js';
+import { CoordinatorMetrics } from './metrics.js';
+import { createAdminService } from './services/admin-service.js';
+import { trustClaims, type Identity } from './services/identity.js';
+import { createSiloService } from './services/silo-service.js';
+import { BundleFolder } from './spool/bundle-folder.js';
+import { TensorSpool } from './spool/tensor-spool.js';
+import { openSqliteStore } from './store/sqlite.js';
+import { storageError } from './store/storage-error.js';
+import type { Store } from './store/store.js';
+
+export interface StartOptions {
+  /** Default: none is written. */
+  readonly logger?: Logger;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Default: believes what messages say. */
+  readonly identity?: Identity;
+  /** Default: plaintext. */
+  readonly security?: Security;
+  /** Default: in a worker thread. */
+  readonly aggregate?: Aggregate;
+  /** Told to silos, e.g. 0.1.0. */
+  readonly softwareVersion?: string;
+  /** Adds routes to the HTTP server. */
+  readonly extendHttp?: (app: Hono, coordinator: Coordinator) => void;
+}
+
+export interface RunningCoordinator {
+  /** The ports that were really taken. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  /** Drains: no new calls, assignments or rounds; uploads under way get config.shutdownGraceMs; then everything is closed. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a coordinator on its data folder, carrying on with the runs that it finds there. Throws unavailable (an
+ * address is taken), already_exists (another coordinator has the folder), storage_full, storage_failed, storage_corrupt.
+ */
+export async function startCoordinator(
+  config: CoordinatorConfig,
+  options: StartOptions = {},
+): Promise<RunningCoordinator> {
+  const { logger = silentLogger, clock = systemClock, identity = trustClaims } = options;
+  const metrics = new CoordinatorMetrics();
+  const store = await openStore(config.dataFolder);
+  const undo: (() => Promise<unknown>)[] = [() => store.close()];
+  try {
+    const coordinator = await Coordinator.open({
+      config,
+      store,
+      spool: await TensorSpool.open(join(config.dataFolder, 'tensors')),
+      bundles: await BundleFolder.open(join(config.dataFolder, 'bundles')),
+      metrics,
+      clock,
+      logger,
+      aggregate: options.aggregate ?? aggregateInWorker,
+    });
+    undo[0] = () => coordinator.close();
+    const rpc = createRpcServer({
+      silo: createSiloService({ coordinator, identity, softwareVersion: options.softwareVersion ?? '' }),
+      admin: createAdminService({ coordinator, identity }),
+      transport: {
+        maxMessageBytes: config.limits.maxMessageBytes,
+        maxConcurrentStreams: config.limits.maxConcurrentStreams,
+      },
+      ...(options.security === undefined ? {} : { security: options.security }),
+      onCallEnd: (end) => {
+        countCall(metrics, end);
+      },
+      onHandlerError: (thrown, { service, method, peer }) => {
+        const { code, message } = asFedrotError(thrown);
+        const ours = code === 'internal' || code.startsWith('storage_');
+        logger[ours ? 'error' : 'info'](
+          { err: ours ? thrown : undefined, code, service, method, peer },
+          message,
+        );
+      },
+    });
+    undo.unshift(() => rpc.close(0));
+    const grpcPort = await rpc.listen(address(config.grpc));
+    const http = await startHttp({
+      ...config.http,
+      logger,
+      metrics: async () => ({
+        body: await metrics.render(() => {
+          gaugeStates(metrics, coordinator);
+        }),
+        contentType: metrics.contentType,
+      }),
+      notReady: () => reasonsNotReady(coordinator),
+      extend: (app) => options.extendHttp?.(app, coordinator),
+    });
+    coordinator.start();
+    logger.info({ grpcPort, httpPort: http.port, dataFolder: config.dataFolder }, 'coordinator is ready');
+    return running({ coordinator, rpc, http, grpcPort, graceMs: config.shutdownGraceMs, logger });
+  } catch (thrown) {
+    for (const step of undo) await step();
+    throw thrown;
+  }
+}
+
+async function openStore(folder: string): Promise<Store> {
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((thrown: unknown) => {
+    throw storageError(thrown, `creating the data folder ${folder}`);
+  });
+  return openSqliteStore(folder);
+}
+
+function running(parts: {
+  coordinator: Coordinator;
+  rpc: RpcServer;
+  http: HttpServer;
+  grpcPort: number;
+  graceMs: number;
+  logger: Logger;
+}): RunningCoordinator {
+  const { coordinator, rpc, http, grpcPort, graceMs, logger } = parts;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    logger.info('coordinator is draining');
+    coordinator.drain();
+    await rpc.close(graceMs);
+    await coordinator.close();
+    await http.close();
+    logger.info('coordinator has stopped');
+  };
+  return { grpcPort, httpPort: http.port, close: () => (closing ??= close()) };
+}
+
+/** host:port, with IPv6 addresses in brackets. */
+function address({ host, port }: { host: string; port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+async function reasonsNotReady(coordinator: Coordinator): Promise<readonly string[]> {
+  if (coordinator.draining) return ['shutting down'];
+  try {
+    await coordinator.store.check();
+    return [];
+  } catch (thrown) {
+    return [asFedrotError(thrown).message];
+  }
+}
+
+function countCall(metrics: CoordinatorMetrics, { service, method, code }: CallEnd): void {
+  metrics.calls.inc({ service, method, code });
+  if (method === 'SubmitUpdate' && code !== 'ok') metrics.updates.inc({ outcome: code });
+}
+
+function gaugeStates(metrics: CoordinatorMetrics, coordinator: Coordinator): void {
+  metrics.silos.reset();
+  for (const role of ['trainer', 'evaluator'])
+    for (const state of ['connected', 'gone']) metrics.silos.set({ role, state }, 0);
+  for (const { record, connected } of coordinator.silos.all())
+    metrics.silos.inc({ role: record.role, state: connected ? 'connected' : 'gone' });
+  metrics.runs.reset();
+  for (const run of coordinator.runs()) metrics.runs.inc({ state: run.state.outcome ?? run.state.phase });
+}
