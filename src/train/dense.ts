@@ -18,7 +18,7 @@ export function freeDense(model: Model, modules: readonly DenseModule[]): Model 
     for (const { initializer, shape, transposed } of module.tensors) {
       const tensor = initializers.get(initializer);
       const dims = transposed ? [...shape].reverse() : shape;
-      if (tensor === undefined || tensor.dims.join() !== dims.join())
+      if (tensor?.dims.join() !== dims.join())
         throw new FedrotError(
           'model_unsupported',
           `module ${module.name}: initializer ${initializer} ${tensor === undefined ? 'is not in the model' : `has shape [${tensor.dims.join(', ')}]`}, expected [${dims.join(', ')}]`,

@@ -2,12 +2,12 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { FedrotError } from '../errors.js';
 import { workerUrl } from '../worker-url.js';
-import type { Arguments, Method, Reply, Request, Result } from './session-protocol.js';
+import type { Arguments, Method, Reply, Result } from './session-protocol.js';
 import type { SessionOptions, TrainSession } from './session-types.js';
 
 interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: FedrotError): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: FedrotError) => void;
 }
 
 /** Requests to one worker, answered by id. A worker that dies fails everything that waits, and everything after. */
@@ -63,7 +63,7 @@ class WorkerCalls {
   call<M extends Method>(method: M, ...args: Arguments<M>): Promise<Result<M>> {
     const id = this.#next++;
     const answer = this.#wait(id) as Promise<Result<M>>;
-    if (this.#dead === undefined) this.#worker.postMessage({ id, method, args } as Request);
+    if (this.#dead === undefined) this.#worker.postMessage({ id, method, args });
     return answer;
   }
 

@@ -134,6 +134,29 @@ export class Emitter {
       : this.op('ReduceMean', [value], { axes: ints(axes), keepdims });
   }
 
+  /** 0, 1, …, size − 1 as an int64 vector; `size` is an int64 vector of one. */
+  range(size: string): string {
+    return this.op('Range', [this.scalar('int64', 0), this.squeeze(size, [0]), this.scalar('int64', 1)]);
+  }
+
+  /** Indices as ONNX reads them: negative ones count from the end. `size` is an int64 vector of one. */
+  fromFront(index: string, size: string): string {
+    return this.op('Where', [this.op('Less', [index, this.vector([0])]), this.add(index, size), index]);
+  }
+
+  /**
+   * 1 where the position along the new axis is the index, else 0. `rank` is that of `index`, `axis` where the new one goes.
+   * (ONNX Runtime's OneHot has no float64 kernel.)
+   */
+  oneHot(index: string, rank: number, axis: number, size: string, type: ElementType): string {
+    const trailing = Array.from({ length: rank - axis }, (_, i) => i + 1);
+    const positions = this.unsqueeze(this.range(size), trailing);
+    return this.cast(
+      this.op('Equal', [this.unsqueeze(this.fromFront(index, size), [axis]), positions]),
+      type,
+    );
+  }
+
   /** int64 vectors one behind the other. */
   join(vectors: readonly string[]): string {
     return vectors.length === 1 ? (vectors[0] ?? '') : this.op('Concat', vectors, { axis: int(0) });

@@ -27,6 +27,7 @@ export class GraphBuilder {
   readonly #metadata: Readonly<Record<string, string>>;
   readonly #defined = new Set<string>();
   readonly #reserved = new Set<string>();
+  readonly #nodeNames = new Set<string>();
   readonly #counters = new Map<string, number>();
 
   constructor(options: BuilderOptions = {}) {
@@ -57,7 +58,10 @@ export class GraphBuilder {
       builder.#define(input.name);
       builder.#inputs.push(input);
     }
-    for (const node of graph.nodes) for (const output of node.outputs) builder.#reserved.add(output);
+    for (const node of graph.nodes) {
+      for (const output of node.outputs) builder.#reserved.add(output);
+      if (node.name !== '') builder.#nodeNames.add(node.name);
+    }
     for (const node of nodes) builder.append(node);
     builder.#outputs.push(...outputs);
     return builder;
@@ -107,7 +111,15 @@ export class GraphBuilder {
   append(node: Node): void {
     for (const output of node.outputs) if (output !== '') this.#define(output);
     if (!this.#opsets.has(node.domain)) this.#opsets.set(node.domain, 1);
+    if (node.name !== '') this.#nodeNames.add(node.name);
     this.#nodes.push(node);
+  }
+
+  /** ONNX Runtime refuses two nodes of one name. */
+  #nodeName(hint: string): string {
+    let name = hint;
+    for (let i = 1; this.#nodeNames.has(name); i++) name = `${hint}#${i}`;
+    return name;
   }
 
   /**
@@ -145,7 +157,14 @@ export class GraphBuilder {
         : typeof outputs === 'object'
           ? [...outputs]
           : Array.from({ length: outputs ?? 1 }, () => this.fresh(op));
-    const node = { op, domain, name: names[0] ?? '', inputs: [...inputs], outputs: names, attributes };
+    const node = {
+      op,
+      domain,
+      name: this.#nodeName(names[0] ?? op),
+      inputs: [...inputs],
+      outputs: names,
+      attributes,
+    };
     this.append(node);
     return typeof outputs === 'number' || typeof outputs === 'object' ? names : (names[0] ?? '');
   }

@@ -41,10 +41,12 @@ export function normalizeModel(model: Model, folder?: string): Model {
         : value,
     );
   const nodes: Node[] = [];
+  const names = new Set(model.graph.nodes.map(({ name }) => name));
   for (const node of model.graph.nodes) {
     const output = node.outputs[0] ?? '';
     if (node.domain === '' && node.op === 'Constant') initializers.set(output, constantValue(node));
-    else nodes.push(node.name === '' ? { ...node, name: output } : node);
+    else if (node.name === '' && !names.has(output)) nodes.push({ ...node, name: output });
+    else nodes.push(node);
   }
   return { ...model, graph: { ...model.graph, nodes, initializers } };
 }

@@ -44,8 +44,9 @@ describe('binary operators', () => {
   it('Pow with an integer exponent, negative bases', async () => {
     await checkGradient({
       inputs: { x: { dims: [2, 3] } },
-      build: (builder) => builder.op('Pow', ['x', builder.constant(int64Tensor([3], [2, 3, 1]))]),
+      build: (builder) => builder.op('Pow', ['x', builder.constant(int64Tensor([2, 1], [2, 3]))]),
       opsets: [12, 13, 15],
+      fixed: true,
     });
   });
 });
@@ -79,7 +80,7 @@ const UNARY: readonly (readonly [string, Operand['range']?])[] = [
 ];
 
 describe('unary operators', () => {
-  it.each(UNARY)('%s', async (op, range) => {
+  it.each(UNARY.map(([op, range]) => ({ op, range })))('$op', async ({ op, range }) => {
     for (const dims of [[2, 3], [1], [], [0, 2]])
       await checkGradient({
         inputs: { x: { dims, ...(range === undefined ? {} : { range }) } },

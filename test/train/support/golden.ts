@@ -7,7 +7,13 @@ import { loadModel } from '../../../src/train/ir/files.js';
 import { normalizeModel } from '../../../src/train/ir/normalize.js';
 import { tensorNumbers } from '../../../src/train/ir/tensor-value.js';
 import type { DenseModule } from '../../../src/train/modules.js';
-import type { Batch, IntTensor, LoraSite, SessionOptions } from '../../../src/train/session-types.js';
+import type {
+  Batch,
+  IntTensor,
+  LoraSite,
+  SessionOptions,
+  TrainSession,
+} from '../../../src/train/session-types.js';
 import { Trainer } from '../../../src/train/trainer.js';
 
 /** One comparison with PyTorch + PEFT, in the terms of the golden data's README. */
@@ -154,12 +160,15 @@ export function goldenOptions(folder: string, file: string, adapter: Adapter): S
   };
 }
 
-/** Runs every check of one ONNX file with one adapter. */
+type Trains = Trainer | TrainSession;
+
+/** Runs every check of one ONNX file with one adapter; `open` says how it is trained, by default in this thread. */
 export async function checkGolden(
   golden: string,
   adapter: Adapter,
   options: SessionOptions,
   inputs: readonly string[],
+  open: (options: SessionOptions) => Promise<Trains> = (given) => Trainer.open(given),
 ): Promise<GoldenCheck[]> {
   const head = adapter === 'lora-head';
   const expected = new Map(
@@ -175,17 +184,17 @@ export async function checkGolden(
   const want = (name: string): ArrayLike<number> => expected.get(name)?.data ?? [NaN];
   const rows: GoldenCheck[] = [];
 
-  const trainer = await Trainer.open(options);
+  const trainer = await open(options);
   try {
     if (!head) {
-      trainer.load(
+      await trainer.load(
         start.map((t) => (t.name.includes('lora_B') ? { ...t, data: new Float32Array(t.data.length) } : t)),
       );
       rows.push(
         row('logits.base', relative((await trainer.evaluate(batch)).logits.data, want('logits.base')), 2e-5),
       );
     }
-    trainer.load(start);
+    await trainer.load(start);
     const evaluated = await trainer.evaluate(batch);
     rows.push(row('logits.lora', relative(evaluated.logits.data, want('logits.lora')), 2e-5));
     rows.push(
@@ -200,15 +209,15 @@ export async function checkGolden(
       ['sgd', SGD],
       ['adamw', ADAMW],
     ] as const) {
-      trainer.load(start);
-      trainer.resetOptimizer(spec);
+      await trainer.load(start);
+      await trainer.resetOptimizer(spec);
       for (let step = 0; step < 3; step++) {
         const result = await trainer.step([batch]);
         rows.push(
           row(`${kind}.loss${step}`, Math.abs(result.loss - (losses?.[kind].losses[step] ?? NaN)), 1e-5),
         );
       }
-      const steps = trainer.read();
+      const steps = await trainer.read();
       if (kind === 'sgd')
         for (const { name, data } of steps)
           rows.push(row(`sgd.${name}`, relative(data, want(`sgd.step3.${name}`)), 2e-5));

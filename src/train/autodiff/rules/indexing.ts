@@ -10,16 +10,7 @@ import type { Call, GradientRule, OpRule } from '../rule.js';
 function scatterRows(call: Call, updates: string, index: string, rows: string): string {
   const { emit } = call;
   const type = call.type(call.y(0));
-  if (emit.opset < 16) {
-    const hot = emit.op(
-      'OneHot',
-      [index, rows, emit.op('Cast', [emit.vector([0, 1])], { to: castCode(type) })],
-      {
-        axis: int(0),
-      },
-    );
-    return emit.op('MatMul', [hot, updates]);
-  }
+  if (emit.opset < 16) return emit.op('MatMul', [emit.oneHot(index, 1, 0, rows, type), updates]);
   const shape = emit.op('Shape', [updates]);
   const at = (axis: number): string => emit.slice(shape, emit.vector([axis]), emit.vector([axis + 1]), [0]);
   const zeros = emit.zeros(emit.join([at(0), rows, at(2)]), type);
@@ -29,8 +20,6 @@ function scatterRows(call: Call, updates: string, index: string, rows: string): 
     reduction: { kind: 'string', value: 'add' },
   });
 }
-
-const castCode = (type: string) => int(type === 'double' ? 11 : type === 'float16' ? 10 : 1);
 
 /** Sizes of all dimensions in [from, to) multiplied, as an int64 vector of one. */
 function product(call: Call, value: string, dims: readonly Extent[], from: number, to: number): string {
@@ -84,8 +73,7 @@ const gatherElements: GradientRule = (call) => {
   }
   if (call.xDims(1).some((extent, i) => i !== axis && extent !== dims[i]))
     return call.refuse('indices smaller than the data below opset 16');
-  const values = emit.op('Cast', [emit.vector([0, 1])], { to: castCode(type) });
-  const hot = emit.op('OneHot', [call.x(1), rows, values], { axis: int(axis) });
+  const hot = emit.oneHot(call.x(1), dims.length, axis, rows, type);
   return [emit.reduceSum(emit.mul(hot, emit.unsqueeze(call.dy(), [axis])), [axis + 1], false)];
 };
 
@@ -105,19 +93,14 @@ const gatherND: GradientRule = (call) => {
   for (let j = 0; j < depth; j++) {
     const size = emit.dim(data, dims, batchDims + j);
     const raw = emit.squeeze(emit.slice(flat, emit.vector([j]), emit.vector([j + 1]), [1]), [1]);
-    const position = emit.op('Where', [
-      emit.op('Less', [raw, emit.scalar('int64', 0)]),
-      emit.add(raw, size),
-      raw,
-    ]);
+    const position = emit.fromFront(raw, size);
     row = row === undefined ? position : emit.add(emit.mul(row, size), position);
   }
   if (row === undefined) return call.refuse('empty index tuples');
   if (batchDims > 0) {
     const batches = product(call, data, dims, 0, batchDims);
     const stride = product(call, data, dims, batchDims, indexed);
-    const zero = emit.scalar('int64', 0);
-    const range = emit.op('Range', [zero, emit.squeeze(batches, [0]), emit.scalar('int64', 1)]);
+    const range = emit.range(batches);
     const offsets = emit.unsqueeze(emit.mul(range, stride), [1]);
     const perBatch = emit.reshape(row, emit.join([batches, emit.op('Div', [count, batches])]));
     row = emit.reshape(emit.add(perBatch, offsets), count);

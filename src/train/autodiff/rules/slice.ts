@@ -1,4 +1,3 @@
-import { int } from '../../ir/attributes.js';
 import { positiveAxis } from '../../shapes/extent.js';
 import type { Call, GradientRule, OpRule } from '../rule.js';
 
@@ -61,8 +60,10 @@ function runtimeBegin(call: Call, i: number, size: string): string {
   const zero = emit.vector([0]);
   const given = emit.slice(call.x(1), emit.vector([i]), emit.vector([i + 1]), [0]);
   const start = call.type(call.x(1)) === 'int64' ? given : emit.cast(given, 'int64');
-  const fromFront = emit.op('Where', [emit.op('Less', [start, zero]), emit.add(start, size), start]);
-  return emit.op('Min', [emit.op('Max', [fromFront, zero]), size]);
+  const begin = emit.fromFront(start, size);
+  // Min and Max take int64 only from version 12 on.
+  const atLeastZero = emit.op('Where', [emit.op('Less', [begin, zero]), zero, begin]);
+  return emit.op('Where', [emit.op('Greater', [atLeastZero, size]), size, atLeastZero]);
 }
 
 /** Any step: one product with the slice of an identity matrix per axis. */
@@ -75,16 +76,14 @@ function strided(call: Call, axes: readonly number[]): string {
   let gradient = call.dy();
   axes.forEach((axis, i) => {
     const size = emit.dim(x, dims, axis);
-    const scalarSize = emit.squeeze(size, [0]);
-    const all = emit.op('Range', [emit.scalar('int64', 0), scalarSize, emit.scalar('int64', 1)]);
+    const all = emit.range(size);
     const part = (input: number): string =>
       emit.slice(call.x(input), emit.vector([i]), emit.vector([i + 1]), [0]);
     const axisOfRange = emit.vector([0]);
     const fit = (value: string, input: number): string =>
       call.type(call.x(input)) === 'int64' ? value : emit.cast(value, 'int64');
     const kept = emit.op('Slice', [all, fit(part(1), 1), fit(part(2), 2), axisOfRange, fit(part(4), 4)]);
-    const values = emit.cast(emit.vector([0, 1]), type);
-    const hot = emit.op('OneHot', [kept, size, values], { axis: int(1) });
+    const hot = emit.oneHot(kept, 1, 1, size, type);
     const swap = swapped(rank, axis);
     gradient = emit.transpose(emit.op('MatMul', [emit.transpose(gradient, swap), hot]), swap);
   });

@@ -1,0 +1,69 @@
+import { float } from '../../../src/train/ir/attributes.js';
+import { GraphBuilder } from '../../../src/train/ir/builder.js';
+import type { Model, Node } from '../../../src/train/ir/graph.js';
+import { doubleTensor } from '../../../src/train/ir/tensor-value.js';
+
+/** Writes a node out in other operators; `output` is the name that the result must have. */
+type Expansion = (builder: GraphBuilder, node: Node, output: string) => void;
+
+const scalar = (builder: GraphBuilder, value: number): string => builder.constant(doubleTensor([], [value]));
+
+/** 2/√π · x · exp(−x²) · Σ (2x²)ⁿ / (2n+1)!!: all terms are positive, so it is exact to rounding for |x| ≤ 5. */
+function erf(builder: GraphBuilder, x: string, output: string): string {
+  const square = builder.op('Mul', [x, x]);
+  const twice = builder.op('Mul', [square, scalar(builder, 2)]);
+  const one = scalar(builder, 1);
+  let sum = one;
+  for (let n = 90; n > 0; n--) {
+    const term = builder.op('Mul', [builder.op('Mul', [twice, sum]), scalar(builder, 1 / (2 * n + 1))]);
+    sum = builder.op('Add', [term, one]);
+  }
+  const bell = builder.op('Exp', [builder.op('Neg', [square])]);
+  const scaled = builder.op('Mul', [builder.op('Mul', [x, bell]), scalar(builder, 2 / Math.sqrt(Math.PI))]);
+  return builder.op('Mul', [scaled, sum], {}, output);
+}
+
+/** Operators that ONNX Runtime has no float64 kernel for. */
+const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+  Erf: (builder, node, output) => erf(builder, node.inputs[0] ?? '', output),
+  Gelu(builder, node, output) {
+    const x = node.inputs[0] ?? '';
+    const { approximate } = node.attributes;
+    const tanh = (): string => {
+      const cube = builder.op('Mul', [builder.op('Mul', [x, x]), x]);
+      const sum = builder.op('Add', [x, builder.op('Mul', [cube, scalar(builder, 0.044715)])]);
+      return builder.op('Tanh', [builder.op('Mul', [sum, scalar(builder, Math.sqrt(2 / Math.PI))])]);
+    };
+    const inner =
+      approximate?.kind === 'string' && approximate.value === 'tanh'
+        ? tanh()
+        : erf(builder, builder.op('Mul', [x, scalar(builder, Math.SQRT1_2)]), builder.fresh('erf'));
+    const cdf = builder.op('Mul', [builder.op('Add', [inner, scalar(builder, 1)]), scalar(builder, 0.5)]);
+    builder.op('Mul', [x, cdf], {}, output);
+  },
+  Mean(builder, node, output) {
+    const sum = builder.op('Sum', node.inputs);
+    builder.op('Div', [sum, scalar(builder, node.inputs.length)], {}, output);
+  },
+  LeakyRelu(builder, node, output) {
+    const x = node.inputs[0] ?? '';
+    const { alpha = float(0.01) } = node.attributes;
+    const scaled = builder.op('Mul', [x, scalar(builder, alpha.kind === 'float' ? alpha.value : NaN)]);
+    builder.op('Max', [x, scaled], {}, output);
+  },
+  Softplus(builder, node, output) {
+    const exp = builder.op('Exp', [node.inputs[0] ?? '']);
+    builder.op('Log', [builder.op('Add', [exp, scalar(builder, 1)])], {}, output);
+  },
+};
+
+/** The same model with operators that have no float64 kernel written out: for checks, after differentiation. */
+export function expandForDouble(model: Model): Model {
+  const builder = GraphBuilder.from(model, { nodes: [] });
+  for (const node of model.graph.nodes) {
+    const expand = EXPANSIONS[node.op];
+    if (expand === undefined) builder.append(node);
+    else expand(builder, node, node.outputs[0] ?? '');
+  }
+  return builder.build();
+}
