@@ -31,7 +31,9 @@ export class AppendLog {
   #durable: LogHead;
   #bytes: number;
   #waiting: Waiting[] = [];
-  #writing: Promise<void> | undefined;
+  /** True from a batch's first write to the moment that nothing waits; never a turn longer, or an entry would be left lying. */
+  #busy = false;
+  #writing: Promise<void> = Promise.resolve();
   #failure: FedrotError | undefined;
 
   private constructor(path: string, file: FileHandle, clock: Clock, head: LogHead, bytes: number) {
@@ -93,7 +95,7 @@ export class AppendLog {
     this.#head = next.head;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...next, resolve, reject });
-      this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined));
+      if (!this.#busy) this.#writing = this.#writeAll();
     });
   }
 
@@ -105,6 +107,7 @@ export class AppendLog {
   }
 
   async #writeAll(): Promise<void> {
+    this.#busy = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
@@ -114,13 +117,14 @@ export class AppendLog {
         this.#failure = asStorageError(this.#path, thrown);
         for (const { reject } of [...batch, ...this.#waiting]) reject(this.#failure);
         this.#waiting = [];
-        return;
+        break;
       }
       for (const { head, resolve } of batch) {
         this.#durable = head;
         resolve(head);
       }
     }
+    this.#busy = false;
   }
 
   async #write(text: string): Promise<void> {

@@ -58,7 +58,10 @@ export async function handshake(
 /** In TLS 1.3 a client learns of a refused certificate only after its own handshake: with its first read. */
 function served(socket: TLSSocket): Promise<string | undefined> {
   return new Promise((resolve) => {
-    socket.once('data', (data) => resolve(data.toString() === 'served' ? undefined : data.toString()));
+    socket.once('data', (data: Buffer) => {
+      const text = data.toString();
+      resolve(text === 'served' ? undefined : text);
+    });
     socket.once('error', (error) => resolve(messageOf(error)));
     socket.once('close', () => resolve('closed'));
   });
