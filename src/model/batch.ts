@@ -33,8 +33,9 @@ export function paddedLength(longest: number, multipleOf = 8, maxTokens = Infini
 }
 
 /**
- * Encodings as the model's int64 inputs, batch × sequence, padded on the right to the longest row, rounded up to a multiple.
- * Throws data_empty for no rows, model_unsupported for an input that is not one of INPUT_NAMES.
+ * Encodings as the model's int64 inputs, batch × sequence, padded on the right to the longest row, rounded up
+ * to a multiple. Throws data_empty for no rows, model_unsupported for an input that is not one of
+ * INPUT_NAMES.
  */
 export function makeInputs(encodings: readonly Encoding[], options: BatchOptions): Record<string, IntTensor> {
   if (encodings.length === 0) throw new FedrotError('data_empty', 'a batch needs at least one example');

@@ -63,13 +63,18 @@ export const bundleManifestSchema = z.strictObject({
   }),
   tokenizer: z.strictObject({ padId: count, specialTokens: count, specialTokensPair: count }),
   base: z.strictObject({
-    /** What the operator calls the base model, as one would look it up on a hub; null where nothing was said. */
+    /**
+     * What the operator calls the base model, as one would look it up on a hub; null where nothing was said.
+     */
     name: z.string().nullable(),
     /** config.json's model_type: which importer built the graph. */
     architecture: z.string(),
     /** The checkpoint's weight files. */
     weights: z.array(fileEntry).min(1),
-    /** What the checkpoint's config.json says of its origin (_name_or_path); a hint, often an ancestor. Null for a path. */
+    /**
+     * What the checkpoint's config.json says of its origin (_name_or_path); a hint, often an ancestor. Null
+     * for a path.
+     */
     configName: z.string().nullable(),
   }),
   modules: z.strictObject({

@@ -24,8 +24,9 @@ export interface OpenBundleOptions {
 }
 
 /**
- * Opens a bundle. Throws not_found where there is none; file_invalid for a manifest that is not one, a file that is missing, of another size or not
- * listed; checksum_mismatch for a file or manifest with another content.
+ * Opens a bundle. Throws not_found where there is none; file_invalid for a manifest that is not one, a file
+ * that is missing, of another size or not listed; checksum_mismatch for a file or manifest with another
+ * content.
  */
 export async function openBundle(folder: string, options: OpenBundleOptions): Promise<Bundle> {
   const path = join(folder, MANIFEST_FILE);

@@ -1,4 +1,7 @@
-/** JSON with keys in order (UTF-16 code units), two spaces of indentation and a newline at the end: equal values, equal bytes. */
+/**
+ * JSON with keys in order (UTF-16 code units), two spaces of indentation and a newline at the end: equal
+ * values, equal bytes.
+ */
 export function canonicalJson(value: unknown): string {
   return `${JSON.stringify(value, (_key, inner: unknown) => sorted(inner), 2)}\n`;
 }

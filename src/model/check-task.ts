@@ -3,8 +3,8 @@ import type { TaskSpec } from '../run-spec.js';
 import type { Bundle } from './bundle.js';
 
 /**
- * A run's task must be the bundle's: the same labels in the same order (the order gives the class index), and no more tokens than the model has positions.
- * Throws config_invalid.
+ * A run's task must be the bundle's: the same labels in the same order (the order gives the class index), and
+ * no more tokens than the model has positions. Throws config_invalid.
  */
 export function checkTask({ manifest }: Pick<Bundle, 'manifest'>, task: TaskSpec): void {
   const { labels } = manifest.task;

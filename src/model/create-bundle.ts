@@ -36,8 +36,9 @@ export interface CreatedBundle {
 }
 
 /**
- * Makes a bundle from a checkpoint. The same checkpoint, options and software give the same bundle, byte for byte. Nothing is left behind on failure.
- * Throws already_exists where `out` holds something; not_found, file_invalid, model_unsupported or option_invalid for a checkpoint or labels that do not fit.
+ * Makes a bundle from a checkpoint. The same checkpoint, options and software give the same bundle, byte for
+ * byte. Nothing is left behind on failure. Throws already_exists where `out` holds something; not_found,
+ * file_invalid, model_unsupported or option_invalid for a checkpoint or labels that do not fit.
  */
 export async function createBundle(options: CreateBundleOptions): Promise<CreatedBundle> {
   const out = resolve(options.out);

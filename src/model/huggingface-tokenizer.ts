@@ -2,8 +2,8 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { FedrotError } from '../errors.js';
 
 /**
- * What is used of @huggingface/tokenizers. Declared here because its own declarations (0.2.0) leave out the file extensions
- * that Node's module resolution asks for, so that TypeScript cannot read them.
+ * What is used of @huggingface/tokenizers. Declared here because its own declarations (0.2.0) leave out the
+ * file extensions that Node's module resolution asks for, so that TypeScript cannot read them.
  */
 export interface HuggingFaceTokenizer {
   readonly model: { readonly unk_token_id?: number | undefined };
@@ -22,7 +22,10 @@ export interface HuggingFaceTokenizer {
 
 const construct = Tokenizer as unknown as new (definition: object, config: object) => HuggingFaceTokenizer;
 
-/** From the contents of tokenizer.json and tokenizer_config.json. Throws file_invalid for what the library cannot read. */
+/**
+ * From the contents of tokenizer.json and tokenizer_config.json. Throws file_invalid for what the library
+ * cannot read.
+ */
 export function huggingFaceTokenizer(definition: object, config: object): HuggingFaceTokenizer {
   try {
     return new construct(definition, config);

@@ -37,8 +37,9 @@ export interface ImportedModel {
 }
 
 /**
- * Builds a text classifier from a checkpoint; weights go to `sink` one at a time. Throws model_unsupported for an architecture that is not in the
- * table, option_invalid where the labels do not fit the checkpoint's head, file_invalid for weights that do not fit config.json.
+ * Builds a text classifier from a checkpoint; weights go to `sink` one at a time. Throws model_unsupported
+ * for an architecture that is not in the table, option_invalid where the labels do not fit the checkpoint's
+ * head, file_invalid for weights that do not fit config.json.
  */
 export function importCheckpoint(
   checkpoint: Checkpoint,

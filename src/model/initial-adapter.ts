@@ -12,8 +12,9 @@ import { resolveLora, type LoraTargets } from './resolve-lora.js';
 import { transpose } from './transpose.js';
 
 /**
- * Version 0 of a run's adapter, in order of name: A from U(−1/√in, 1/√in), which is PEFT's Kaiming-uniform with a = √5; B = 0; modules trained in full as the bundle
- * has them. Each A has a stream of its own by seed and module, so another choice of modules does not change it. Throws as resolveLora does.
+ * Version 0 of a run's adapter, in order of name: A from U(−1/√in, 1/√in), which is PEFT's Kaiming-uniform
+ * with a = √5; B = 0; modules trained in full as the bundle has them. Each A has a stream of its own by seed
+ * and module, so another choice of modules does not change it. Throws as resolveLora does.
  */
 export function initialAdapter(bundle: Bundle, spec: LoraTargets, seed: number): NamedTensor[] {
   const { lora, dense } = resolveLora(bundle, spec);
@@ -35,7 +36,10 @@ function factors({ module, rank }: LoraSite, seed: number): NamedTensor[] {
   ];
 }
 
-/** Modules trained in full, with PEFT's names and shapes, from the bundle's weights. Throws file_invalid where they are not float32 in the graph. */
+/**
+ * Modules trained in full, with PEFT's names and shapes, from the bundle's weights. Throws file_invalid where
+ * they are not float32 in the graph.
+ */
 export function denseTensors(bundle: Bundle, modules: readonly DenseModule[]): NamedTensor[] {
   const { folder, manifest } = bundle;
   const { initializers } = loadModel(folder, manifest.model.file).graph;

@@ -4,7 +4,10 @@ import type { z } from 'zod';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
 
-/** The JSON object in a file. Throws not_found where the file is absent, file_invalid where it is not a JSON object. */
+/**
+ * The JSON object in a file. Throws not_found where the file is absent, file_invalid where it is not a JSON
+ * object.
+ */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   let text: string;
   try {

@@ -15,8 +15,8 @@ export interface LinearOptions {
 }
 
 /**
- * Builds a transformer's ONNX graph module by module from a checkpoint, and notes where each module lies. Modules have the names
- * that transformers gives them in the whole model, which are PEFT's.
+ * Builds a transformer's ONNX graph module by module from a checkpoint, and notes where each module lies.
+ * Modules have the names that transformers gives them in the whole model, which are PEFT's.
  */
 export class ModelBuilder {
   readonly graph = new GraphBuilder({ name: 'model' });
@@ -45,7 +45,10 @@ export class ModelBuilder {
     return this.graph.initializer(name, this.sink(dims, this.weights.read(name, dims)));
   }
 
-  /** x · Wᵀ + b over the last axis; W is stored in × out, which is how MatMul wants it. Adaptable, and trainable in full. */
+  /**
+   * x · Wᵀ + b over the last axis; W is stored in × out, which is how MatMul wants it. Adaptable, and
+   * trainable in full.
+   */
   linear(name: string, x: string, options: LinearOptions): string {
     const { in: inner, out, missing = 'refuse' } = options;
     const { weight, bias } = this.weights.linear(name, [out, inner], missing);

@@ -2,7 +2,10 @@ import { z } from 'zod';
 import type { LoraSpec } from '../run-spec.js';
 import { PEFT_PREFIX } from './peft-names.js';
 
-/** What is read of adapter_config.json (PEFT 0.21, LoraConfig); features that change the mathematics must be off. */
+/**
+ * What is read of adapter_config.json (PEFT 0.21, LoraConfig); features that change the mathematics must be
+ * off.
+ */
 export const peftConfigSchema = z.looseObject({
   peft_type: z.literal('LORA', { error: 'only LORA adapters are supported' }),
   task_type: z.string().nullish(),
@@ -33,7 +36,9 @@ const SEQ_CLS_HEADS = ['classifier', 'score'];
 
 const FACTOR = /\.lora_[AB]\.weight$/;
 
-/** Names of the modules that tensors of an adapter belong to: those with factors, and those trained in full. */
+/**
+ * Names of the modules that tensors of an adapter belong to: those with factors, and those trained in full.
+ */
 export function modulesOf(tensorNames: readonly string[]): { adapted: string[]; full: string[] } {
   const bare = tensorNames.map((name) =>
     name.startsWith(PEFT_PREFIX) ? name.slice(PEFT_PREFIX.length) : name,
@@ -46,8 +51,8 @@ export function modulesOf(tensorNames: readonly string[]): { adapted: string[]; 
 }
 
 /**
- * adapter_config.json of an adapter with these tensors, as PEFT's LoraConfig.save_pretrained writes what matters of it. The task type is SEQ_CLS where a head
- * was trained; without one PEFT must not look for it.
+ * adapter_config.json of an adapter with these tensors, as PEFT's LoraConfig.save_pretrained writes what
+ * matters of it. The task type is SEQ_CLS where a head was trained; without one PEFT must not look for it.
  */
 export function peftConfig(
   settings: AdapterSettings,
@@ -81,7 +86,10 @@ export function peftConfig(
   };
 }
 
-/** The run's own short names, unless PEFT would take them to mean more or fewer modules than the adapter has: then whole names. */
+/**
+ * The run's own short names, unless PEFT would take them to mean more or fewer modules than the adapter has:
+ * then whole names.
+ */
 function targetModules(
   targets: readonly string[],
   adapted: readonly string[],

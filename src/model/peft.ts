@@ -22,13 +22,16 @@ export interface WritePeftOptions {
   /** The published adapter: a canonical safetensors file, by path or as its bytes. */
   readonly adapter: string | Uint8Array;
   readonly settings: AdapterSettings;
-  /** What Python should load as the base model: a name on a hub or a path; null (default) leaves it to the caller. */
+  /**
+   * What Python should load as the base model: a name on a hub or a path; null (default) leaves it to the
+   * caller.
+   */
   readonly baseModel?: string | null;
 }
 
 /**
- * Writes an adapter folder that PEFT loads: the published file as it is, so that `sha256sum` confirms it, and adapter_config.json.
- * Throws file_invalid where the file is no adapter with PEFT's names.
+ * Writes an adapter folder that PEFT loads: the published file as it is, so that `sha256sum` confirms it, and
+ * adapter_config.json. Throws file_invalid where the file is no adapter with PEFT's names.
  */
 export async function writePeftAdapter(options: WritePeftOptions): Promise<void> {
   const { folder, adapter, settings, baseModel = null } = options;
@@ -63,8 +66,8 @@ export interface PeftAdapter {
 }
 
 /**
- * Opens an adapter folder as PEFT or fedrot wrote it. Throws not_found, or file_invalid for another kind of adapter, factors that do not fit
- * the rank, or one factor without the other.
+ * Opens an adapter folder as PEFT or fedrot wrote it. Throws not_found, or file_invalid for another kind of
+ * adapter, factors that do not fit the rank, or one factor without the other.
  */
 export async function readPeftAdapter(folder: string): Promise<PeftAdapter> {
   const configPath = join(folder, ADAPTER_CONFIG_FILE);

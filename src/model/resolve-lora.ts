@@ -7,7 +7,10 @@ import type { Bundle } from './bundle.js';
 /** PEFT's word for every linear module but the head. */
 const ALL_LINEAR = 'all-linear';
 
-/** What a run trains: the modules that get LoRA factors, and those trained in full, each in the order of the model. */
+/**
+ * What a run trains: the modules that get LoRA factors, and those trained in full, each in the order of the
+ * model.
+ */
 export interface ResolvedLora {
   readonly lora: readonly LoraSite[];
   readonly dense: readonly DenseModule[];
@@ -16,9 +19,10 @@ export interface ResolvedLora {
 export type LoraTargets = Pick<LoraSpec, 'rank' | 'alpha' | 'rsLora' | 'targetModules' | 'modulesToSave'>;
 
 /**
- * Finds the modules that a LoRA specification names, by PEFT's rules (0.21): a target is a module's name or its end after a dot, or `all-linear`; a
- * module to save is any module whose name ends so (`classifier` means pre_classifier too), with everything below it. What is
- * trained in full gets no factors. Throws option_invalid for a name that fits nothing, with the names that would.
+ * Finds the modules that a LoRA specification names, by PEFT's rules (0.21): a target is a module's name or
+ * its end after a dot, or `all-linear`; a module to save is any module whose name ends so (`classifier` means
+ * pre_classifier too), with everything below it. What is trained in full gets no factors. Throws
+ * option_invalid for a name that fits nothing, with the names that would.
  */
 export function resolveLora(bundle: Pick<Bundle, 'manifest'>, spec: LoraTargets): ResolvedLora {
   const { adaptable, dense } = bundle.manifest.modules;

@@ -18,18 +18,24 @@ export interface Encoding {
 export interface EncodeOptions {
   /** The second text of a pair. */
   readonly pair?: string | undefined;
-  /** At most so many tokens, special tokens included; the rest of the text is cut off (longest first in a pair). */
+  /**
+   * At most so many tokens, special tokens included; the rest of the text is cut off (longest first in a
+   * pair).
+   */
   readonly maxTokens: number;
 }
 
 /** Characters of text that are tokenized for each token wanted, before looking whether it was enough. */
 const CHARACTERS_PER_TOKEN = 6;
-/** The last tokens before a cut are not trusted: a model without word boundaries might have merged across it. */
+/**
+ * The last tokens before a cut are not trusted: a model without word boundaries might have merged across it.
+ */
 const SPARE_TOKENS = 8;
 
 /**
- * Hugging Face's tokenizer.json in pure JavaScript (@huggingface/tokenizers). Truncation and padding settings inside the file
- * are not used: the run says how many tokens a text is cut to, and a batch is padded to its longest row.
+ * Hugging Face's tokenizer.json in pure JavaScript (@huggingface/tokenizers). Truncation and padding settings
+ * inside the file are not used: the run says how many tokens a text is cut to, and a batch is padded to its
+ * longest row.
  */
 export class TextTokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
@@ -45,9 +51,9 @@ export class TextTokenizer {
   }
 
   /**
-   * Reads tokenizer.json and, where it is there, tokenizer_config.json of a folder. `padId` is the model's pad_token_id, used where
-   * the files name no padding token; 0 where that is missing too (padding is masked out).
-   * Throws not_found or file_invalid.
+   * Reads tokenizer.json and, where it is there, tokenizer_config.json of a folder. `padId` is the model's
+   * pad_token_id, used where the files name no padding token; 0 where that is missing too (padding is masked
+   * out). Throws not_found or file_invalid.
    */
   static async open(
     folder: string,
@@ -59,7 +65,10 @@ export class TextTokenizer {
     return TextTokenizer.of(definition, config, options);
   }
 
-  /** From the contents of tokenizer.json and tokenizer_config.json. Throws file_invalid for what the library cannot read. */
+  /**
+   * From the contents of tokenizer.json and tokenizer_config.json. Throws file_invalid for what the library
+   * cannot read.
+   */
   static of(
     definition: Readonly<Record<string, unknown>>,
     config: Readonly<Record<string, unknown>> = {},
@@ -82,7 +91,10 @@ export class TextTokenizer {
     return this.#assemble([], pair ? [] : undefined).tokens.length;
   }
 
-  /** Throws option_invalid where maxTokens leaves no room for text, data_invalid for a character the vocabulary cannot express. */
+  /**
+   * Throws option_invalid where maxTokens leaves no room for text, data_invalid for a character the
+   * vocabulary cannot express.
+   */
   encode(text: string, { pair, maxTokens }: EncodeOptions): Encoding {
     const budget = maxTokens - this.specialTokens(pair !== undefined);
     if (!Number.isInteger(maxTokens) || budget < 1)
@@ -108,8 +120,9 @@ export class TextTokenizer {
   }
 
   /**
-   * At least the first `count` tokens of a text, or all it has. A long text is not tokenized to its end: a prefix that ends
-   * before white space has the same first tokens, so the time is bounded by `count`, not by the length of the text.
+   * At least the first `count` tokens of a text, or all it has. A long text is not tokenized to its end: a
+   * prefix that ends before white space has the same first tokens, so the time is bounded by `count`, not by
+   * the length of the text.
    */
   #firstTokens(text: string, count: number): readonly string[] {
     for (let limit = CHARACTERS_PER_TOKEN * (count + SPARE_TOKENS); limit < text.length; limit *= 2) {

@@ -9,7 +9,9 @@ export type WeightSink = (dims: readonly number[], data: Float32Array) => Tensor
 /** Keeps weights in the graph itself: for small models in memory. */
 export const inlineSink: WeightSink = (dims, data) => floatTensor(dims, data);
 
-/** ONNX Runtime maps external data into memory only from a page boundary (onnx docs/ExternalData.md: 4096). */
+/**
+ * ONNX Runtime maps external data into memory only from a page boundary (onnx docs/ExternalData.md: 4096).
+ */
 const PAGE_BYTES = 4096;
 /** Below this a tensor stays in the model file. */
 const EXTERNAL_BYTES = 1024;

@@ -5,8 +5,8 @@ import type { Checkpoint } from './checkpoint.js';
 
 export interface WeightSourceOptions {
   /**
-   * The prefix that the whole model puts before its base model's names, e.g. `bert.`; a checkpoint of the base model alone
-   * leaves it out (transformers: base_model_prefix).
+   * The prefix that the whole model puts before its base model's names, e.g. `bert.`; a checkpoint of the
+   * base model alone leaves it out (transformers: base_model_prefix).
    */
   readonly basePrefix: string;
   /** Standard deviation of weights that have to be made (config.initializer_range). */
@@ -82,7 +82,9 @@ export class WeightSource {
     };
   }
 
-  /** A new linear module: weight from N(0, initializerRange²), a stream of its own by seed and name; bias 0. */
+  /**
+   * A new linear module: weight from N(0, initializerRange²), a stream of its own by seed and name; bias 0.
+   */
   make(
     module: string,
     [out, inner]: readonly [number, number],

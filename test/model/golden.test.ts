@@ -8,7 +8,9 @@ import { openSafetensors } from '../../src/tensor/safetensors-file.js';
 import { sharedMissing, sharedRoot } from '../support/repo.js';
 import { forward, relativeError } from './forward.js';
 
-/** PyTorch's float32 logits are within 2e-5 of the tensor's largest entry too (issue 3 states the tolerance). */
+/**
+ * PyTorch's float32 logits are within 2e-5 of the tensor's largest entry too (issue 3 states the tolerance).
+ */
 const TOLERANCE = 2e-5;
 
 describe.skipIf(sharedRoot === undefined)(`golden checkpoints (${sharedMissing})`, () => {

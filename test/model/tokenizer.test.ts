@@ -6,7 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TextTokenizer } from '../../src/model/tokenizer.js';
 import { MINILM } from './minilm.js';
 
-/** Ids that Hugging Face's own tokenizers (Rust, 0.23.3) gives for the MiniLM package's tokenizer.json, padding off. */
+/**
+ * Ids that Hugging Face's own tokenizers (Rust, 0.23.3) gives for the MiniLM package's tokenizer.json,
+ * padding off.
+ */
 const reference = JSON.parse(
   readFileSync(new URL('data/tokenizer-minilm.json', import.meta.url), 'utf8'),
 ) as {

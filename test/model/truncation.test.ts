@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { longestFirst } from '../../src/model/truncation.js';
 
-/** Takes tokens one by one from the longer text; of equals, from the first. What is left is the definition of longest_first. */
+/**
+ * Takes tokens one by one from the longer text; of equals, from the first. What is left is the definition of
+ * longest_first.
+ */
 function oneByOne(first: number, second: number, budget: number): { first: number; second: number } {
   while (first + second > budget) {
     if (first >= second) first--;

@@ -7,15 +7,20 @@ import type { ModelBuilder } from '../model-builder.js';
 export interface Architecture {
   /** Values of config.json's model_type that it builds. */
   readonly modelTypes: readonly string[];
-  /** The prefix of the base model's modules in the whole model, with its dot (transformers: base_model_prefix). */
+  /**
+   * The prefix of the base model's modules in the whole model, with its dot (transformers:
+   * base_model_prefix).
+   */
   readonly basePrefix: string;
-  /** A tensor whose rows are the classes of the checkpoint's head; absent where the checkpoint has no head. */
+  /**
+   * A tensor whose rows are the classes of the checkpoint's head; absent where the checkpoint has no head.
+   */
   readonly headTensor: string;
   /** Modules of the head by their common name, as PEFT's modules_to_save names them. */
   readonly headModules: readonly string[];
   /**
-   * Adds inputs, layers and the output `logits` (batch × labels) to the builder's graph. Throws file_invalid for a config or weights that do not
-   * fit, model_unsupported for a variant that is not covered.
+   * Adds inputs, layers and the output `logits` (batch × labels) to the builder's graph. Throws file_invalid
+   * for a config or weights that do not fit, model_unsupported for a variant that is not covered.
    */
   readonly buildClassifier: (m: ModelBuilder, config: CheckpointConfig, labels: number) => BuiltClassifier;
 }
@@ -38,7 +43,10 @@ export const commonConfig = z.looseObject({
   _name_or_path: z.string().optional(),
 });
 
-/** The sizes of a BERT-like encoder, as config.json names them in BERT, RoBERTa and ELECTRA; defaults as BertConfig. */
+/**
+ * The sizes of a BERT-like encoder, as config.json names them in BERT, RoBERTa and ELECTRA; defaults as
+ * BertConfig.
+ */
 export const encoderConfig = z.looseObject({
   vocab_size: size.default(30_522),
   hidden_size: size.default(768),

@@ -20,7 +20,10 @@ function embeddings(m: ModelBuilder, config: z.output<typeof encoderConfig>): st
   return m.layerNorm(name('LayerNorm'), sum, hidden, config.layer_norm_eps);
 }
 
-/** BERT's encoder: batch × sequence × hidden, or batch × 1 × hidden where only the first row is wanted. Declares the inputs. */
+/**
+ * BERT's encoder: batch × sequence × hidden, or batch × 1 × hidden where only the first row is wanted.
+ * Declares the inputs.
+ */
 export function bertEncoder(m: ModelBuilder, raw: CheckpointConfig, rows: EncoderOptions['rows']): string {
   const config = checkConfig(encoderConfig, raw);
   declareInputs(m, ['input_ids', 'attention_mask', 'token_type_ids']);
@@ -40,7 +43,10 @@ export function bertEncoder(m: ModelBuilder, raw: CheckpointConfig, rows: Encode
   });
 }
 
-/** BERT (Devlin et al., arXiv 1810.04805) as transformers' BertForSequenceClassification: pooled first token, then a linear head. */
+/**
+ * BERT (Devlin et al., arXiv 1810.04805) as transformers' BertForSequenceClassification: pooled first token,
+ * then a linear head.
+ */
 export const bert: Architecture = {
   modelTypes: ['bert'],
   basePrefix: 'bert.',

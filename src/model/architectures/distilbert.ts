@@ -37,7 +37,10 @@ function embeddings(m: ModelBuilder, config: DistilbertConfig): string {
   return m.layerNorm(name('LayerNorm'), m.graph.op('Add', [words, places]), config.dim, EPSILON);
 }
 
-/** DistilBERT (Sanh et al., arXiv 1910.01108) as transformers' DistilBertForSequenceClassification: first token, dense, ReLU, linear. */
+/**
+ * DistilBERT (Sanh et al., arXiv 1910.01108) as transformers' DistilBertForSequenceClassification: first
+ * token, dense, ReLU, linear.
+ */
 export const distilbert: Architecture = {
   modelTypes: ['distilbert'],
   basePrefix: 'distilbert.',

@@ -28,7 +28,10 @@ function embeddings(m: ModelBuilder, config: ElectraConfig): string {
   return m.linear('electra.embeddings_project', normalized, { in: size, out: hidden });
 }
 
-/** ELECTRA (Clark et al., arXiv 2003.10555) as transformers' ElectraForSequenceClassification: first token, dense, GELU, linear. */
+/**
+ * ELECTRA (Clark et al., arXiv 2003.10555) as transformers' ElectraForSequenceClassification: first token,
+ * dense, GELU, linear.
+ */
 export const electra: Architecture = {
   modelTypes: ['electra'],
   basePrefix: 'electra.',

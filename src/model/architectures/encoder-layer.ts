@@ -46,8 +46,8 @@ export interface EncoderOptions {
   /** batch × 1 × 1 × sequence, to be added to attention scores: see attentionBias. */
   readonly bias: string;
   /**
-   * `first` where only the first token's result is used (a classifier on it): the last layer then asks only for that row, which saves most of its work and
-   * changes nothing else.
+   * `first` where only the first token's result is used (a classifier on it): the last layer then asks only
+   * for that row, which saves most of its work and changes nothing else.
    */
   readonly rows: 'all' | 'first';
 }
@@ -55,7 +55,10 @@ export interface EncoderOptions {
 /** The most negative float32, as transformers masks scores (torch.finfo(float32).min). */
 const MASKED = -3.4028234663852886e38;
 
-/** 0 where attention_mask (int64, batch × sequence) is 1, the most negative float32 where it is 0: batch × 1 × 1 × sequence. */
+/**
+ * 0 where attention_mask (int64, batch × sequence) is 1, the most negative float32 where it is 0: batch × 1 ×
+ * 1 × sequence.
+ */
 export function attentionBias(m: ModelBuilder, attentionMask: string): string {
   const g = m.graph;
   const mask = g.op('Unsqueeze', [
@@ -70,7 +73,10 @@ export function firstToken(m: ModelBuilder, x: string): string {
   return m.graph.op('Slice', [x, m.vector([0]), m.vector([1]), m.vector([1])]);
 }
 
-/** All layers of a post-norm transformer encoder (Vaswani et al., arXiv 1706.03762; Devlin et al., arXiv 1810.04805). */
+/**
+ * All layers of a post-norm transformer encoder (Vaswani et al., arXiv 1706.03762; Devlin et al., arXiv
+ * 1810.04805).
+ */
 export function encoder(m: ModelBuilder, embedded: string, options: EncoderOptions): string {
   const { hidden, heads } = options.shape;
   if (hidden % heads !== 0)

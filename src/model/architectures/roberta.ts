@@ -13,7 +13,10 @@ const robertaConfig = encoderConfig.extend({
 });
 type RobertaConfig = z.output<typeof robertaConfig>;
 
-/** Positions count a row's tokens from pad_token_id + 1; padding stands at pad_token_id (transformers: create_position_ids_from_input_ids). */
+/**
+ * Positions count a row's tokens from pad_token_id + 1; padding stands at pad_token_id (transformers:
+ * create_position_ids_from_input_ids).
+ */
 function positionIds(m: ModelBuilder, padId: number): string {
   const g = m.graph;
   const pad = g.constant(int64Tensor([], [padId]));
@@ -41,8 +44,8 @@ function embeddings(m: ModelBuilder, config: RobertaConfig): string {
 }
 
 /**
- * RoBERTa (Liu et al., arXiv 1907.11692) as transformers' RobertaForSequenceClassification, and the models of the same build: first token,
- * dense, tanh, linear; no pooler.
+ * RoBERTa (Liu et al., arXiv 1907.11692) as transformers' RobertaForSequenceClassification, and the models of
+ * the same build: first token, dense, tanh, linear; no pooler.
  */
 export const roberta: Architecture = {
   modelTypes: ['roberta', 'xlm-roberta', 'camembert'],
