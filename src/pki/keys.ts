@@ -9,7 +9,7 @@ import {
 import { FedrotError } from '../errors.js';
 
 /**
- * Keys. fedrot makes ECDSA keys on P-256 (docs/decisions/certificates.md) and takes what an organisation's own
+ * Keys. fedrot makes ECDSA keys on P-256 (docs/decisions/0008-certificates.md) and takes what an organisation's own
  * authority brings: ECDSA on P-256, P-384 or P-521, RSA of at least 2048 bits, Ed25519.
  */
 
