@@ -97,6 +97,13 @@ describe('unary operators', () => {
     });
   });
 
+  it('Gelu of com.microsoft', async () => {
+    await checkGradient({
+      inputs: { x: { dims: [3, 4], range: [-4, 4] } },
+      build: (builder) => builder.op('com.microsoft::Gelu', ['x']),
+    });
+  });
+
   it('Clip with bounds as inputs, one of them left out, and none', async () => {
     for (const bounds of [[-0.5, 0.25], [-0.5], []])
       await checkGradient({

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { float, int } from '../../../src/train/ir/attributes.js';
+import { float, int, string } from '../../../src/train/ir/attributes.js';
 import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
 
 const SHAPES: readonly (readonly [readonly number[], readonly number[]])[] = [
@@ -94,4 +94,46 @@ describe('Gemm', () => {
           });
         },
       );
+});
+
+describe('com.microsoft', () => {
+  for (const transA of [0, 1])
+    for (const transB of [0, 1])
+      it.each([
+        [[], []],
+        [[2], []],
+        [[2], [2]],
+        [
+          [2, 1],
+          [1, 4],
+        ],
+      ])(`FusedMatMul, transA ${transA}, transB ${transB}, batches %j and %j`, async (a, b) => {
+        await checkGradient({
+          inputs: {
+            a: { dims: [...a, ...(transA ? [3, 2] : [2, 3])] },
+            b: { dims: [...b, ...(transB ? [5, 3] : [3, 5])] },
+          },
+          build: (builder) =>
+            builder.op('com.microsoft::FusedMatMul', ['a', 'b'], {
+              alpha: float(0.5),
+              transA: int(transA),
+              transB: int(transB),
+              test_rank_a: int(a.length + 2),
+              test_rank_b: int(b.length + 2),
+            }),
+        });
+      });
+
+  it.each(['Tanh', 'Relu', 'Sigmoid'])('FusedGemm with %s', async (activation) => {
+    await checkGradient({
+      inputs: { a: { dims: [2, 3] }, b: { dims: [4, 3] }, c: { dims: [4] } },
+      build: (builder) =>
+        builder.op('com.microsoft::FusedGemm', ['a', 'b', 'c'], {
+          transB: int(1),
+          alpha: float(0.5),
+          beta: float(2),
+          activation: string(activation),
+        }),
+    });
+  });
 });

@@ -1,4 +1,4 @@
-import { float } from '../../../src/train/ir/attributes.js';
+import { float, ints } from '../../../src/train/ir/attributes.js';
 import { GraphBuilder } from '../../../src/train/ir/builder.js';
 import type { Model, Node } from '../../../src/train/ir/graph.js';
 import { doubleTensor } from '../../../src/train/ir/tensor-value.js';
@@ -23,6 +23,25 @@ function erf(builder: GraphBuilder, x: string, output: string): string {
   return builder.op('Mul', [scaled, sum], {}, output);
 }
 
+function number(node: Node, name: string, otherwise: number): number {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'int' || attribute?.kind === 'float' ? attribute.value : otherwise;
+}
+
+/** op(A) · op(B); the ranks of operands that are transposed come from the test itself, as attributes test_rank_a and _b. */
+function product(builder: GraphBuilder, node: Node, a: string, b: string): string {
+  const turn = (value: string, wanted: boolean): string => {
+    const rank = number(node, value === a ? 'test_rank_a' : 'test_rank_b', 2);
+    const perm = Array.from({ length: rank }, (_, i) => i);
+    const swapped = [...perm.slice(0, -2), rank - 1, rank - 2];
+    return wanted ? builder.op('Transpose', [value], { perm: ints(swapped) }) : value;
+  };
+  return builder.op('MatMul', [
+    turn(a, number(node, 'transA', 0) === 1),
+    turn(b, number(node, 'transB', 0) === 1),
+  ]);
+}
+
 /** Operators that ONNX Runtime has no float64 kernel for. */
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Erf: (builder, node, output) => erf(builder, node.inputs[0] ?? '', output),
@@ -40,6 +59,21 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
         : erf(builder, builder.op('Mul', [x, scalar(builder, Math.SQRT1_2)]), builder.fresh('erf'));
     const cdf = builder.op('Mul', [builder.op('Add', [inner, scalar(builder, 1)]), scalar(builder, 0.5)]);
     builder.op('Mul', [x, cdf], {}, output);
+  },
+  FusedMatMul(builder, node, output) {
+    const [a = '', b = ''] = node.inputs;
+    builder.op('Mul', [product(builder, node, a, b), scalar(builder, number(node, 'alpha', 1))], {}, output);
+  },
+  FusedGemm(builder, node, output) {
+    const [a = '', b = '', c = ''] = node.inputs;
+    const { activation } = node.attributes;
+    const scaled = builder.op('Mul', [
+      product(builder, node, a, b),
+      scalar(builder, number(node, 'alpha', 1)),
+    ]);
+    const bias = builder.op('Mul', [c, scalar(builder, number(node, 'beta', 1))]);
+    const name = activation?.kind === 'string' ? activation.value : '';
+    builder.op(name, [builder.op('Add', [scaled, bias])], {}, output);
   },
   Mean(builder, node, output) {
     const sum = builder.op('Sum', node.inputs);
