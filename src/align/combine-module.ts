@@ -1,5 +1,5 @@
 import type { Random } from '../random.js';
-import { isPlain, type ErrorAlgebra, type SquaredErrors } from './errors.js';
+import type { ErrorAlgebra, SquaredErrors } from './errors.js';
 import { exactErrors } from './exact-errors.js';
 import type { Kernels } from './kernels.js';
 import type { Alignment, ConfiguredMethod, ModuleView } from './method.js';
@@ -64,8 +64,6 @@ function diagnosticsOf(
     aggregationErrorFedit: relativeError(squared.fedit, squared.target),
     squaredError: squared.method,
     ...(lambda === undefined ? {} : { lambda }),
-    ...(isPlain(rotations)
-      ? { rotation: rotations.map(() => 0) }
-      : { rotation: rotations.map((rotation) => (rotation ? distanceFromIdentity(rotation, r) : 0)) }),
+    rotation: rotations.map((rotation) => (rotation ? distanceFromIdentity(rotation, r) : 0)),
   };
 }

@@ -43,7 +43,7 @@ export function crossGram(
 }
 
 /**
- * The rotation that takes a silo's factors towards the reference (arXiv 2602.23638; docs/methods.md): with reflections the hard form
+ * The rotation that takes a silo's factors towards the reference (arXiv 2602.23638): with reflections the hard form
  * over O(r), else R_λ within SO(r), λ from 0 (I) to 1 (hard). It needs nothing but the silo's own factors and the published ones.
  */
 export function rotationTo(

@@ -28,19 +28,26 @@ function gaussian(random: Random, n: number): Float64Array {
 describe.each(Object.entries(KINDS))('svd of %s matrices', (name, make) => {
   it('has orthogonal U and V, falling σ, and gives X back', () => {
     const random = Random.of('svd', name);
+    const worst = { orthogonality: 0, reconstruction: 0, falling: true };
     for (let trial = 0; trial < 400; trial++) {
       const n = 1 + random.integer(10);
       const x = make(random, n);
       const { u, sigma, v } = svd(x, n);
-      for (const q of [u, v])
-        expect(distanceFromIdentity(multiply(transpose(q, n, n), q, n, n, n), n)).toBeLessThan(1e-13);
-      expect(sigma).toEqual([...sigma].sort((a, b) => b - a));
-      const back = multiply(u.map((value, i) => value * sigma[i % n]!), transpose(v, n, n), n, n, n); // prettier-ignore
+      for (const q of [u, v]) {
+        const gram = multiply(transpose(q, n, n), q, n, n, n);
+        worst.orthogonality = Math.max(worst.orthogonality, distanceFromIdentity(gram, n));
+      }
+      worst.falling &&= sigma.every((value, i) => value >= 0 && value <= (sigma[i - 1] ?? Infinity));
+      const scaled = u.map((value, i) => value * sigma[i % n]!);
+      const back = multiply(scaled, transpose(v, n, n), n, n, n);
       const scale = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-      back.forEach((value, i) =>
-        expect(Math.abs(value - x[i]!)).toBeLessThanOrEqual(1e-13 * scale + 50e-324),
-      );
+      // Sums of subnormals may be off by a few of the smallest ones.
+      const off = back.reduce((max, value, i) => Math.max(max, Math.abs(value - x[i]!) - 50e-324), 0);
+      if (scale > 0) worst.reconstruction = Math.max(worst.reconstruction, off / scale);
     }
+    expect(worst.orthogonality).toBeLessThan(1e-13);
+    expect(worst.reconstruction).toBeLessThan(1e-13);
+    expect(worst.falling).toBe(true);
   });
 });
 
