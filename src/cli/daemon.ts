@@ -1,14 +1,16 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
+import { FedrotError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { CliContext } from './context.js';
-import { FedrotError } from '../errors.js';
+import { variable } from './env.js';
 import { endSignals } from './signals.js';
 
 export interface DaemonFlags {
   readonly config?: string;
   readonly json?: boolean;
   readonly readyFile?: string;
+  readonly stopWithStdin?: boolean;
 }
 
 /** The options that both daemons share. */
@@ -16,16 +18,24 @@ export function addDaemonOptions(command: Command): Command {
   return command
     .addOption(new Option('-c, --config <file>', 'YAML file (env: FEDROT_CONFIG)'))
     .addOption(new Option('--json', 'print one JSON line on stdout when ready'))
-    .addOption(new Option('--ready-file <path>', 'write that line to a file when ready; removed at the end'));
+    .addOption(new Option('--ready-file <path>', 'write that line to a file when ready; removed at the end'))
+    .addOption(
+      new Option(
+        '--stop-with-stdin',
+        'drain when standard input ends too: a parent that dies leaves nothing behind',
+      ),
+    );
 }
 
 /** Path of the configuration file, from --config or FEDROT_CONFIG. */
 export const configFile = (flags: DaemonFlags, { environment }: CliContext): string | undefined =>
-  flags.config ?? (environment.FEDROT_CONFIG || undefined);
+  flags.config ?? variable(environment, 'FEDROT_CONFIG');
 
 /** What runs until a signal: its facts for whoever waits for it, and how it drains. */
 export interface RunningDaemon {
   readonly ready: Readonly<Record<string, unknown>>;
+  /** Settles only by rejecting: where the daemon cannot go on. */
+  readonly failed?: Promise<never>;
   /** Resolves when it has drained: nothing is lost. */
   close(): Promise<void>;
 }
@@ -43,6 +53,14 @@ function announce(line: string, flags: DaemonFlags, context: CliContext): void {
   }
 }
 
+/** Resolves when standard input ends. */
+function stdinEnd(): Promise<'end of standard input'> {
+  return new Promise((resolve) => {
+    const done = (): void => resolve('end of standard input');
+    process.stdin.once('end', done).once('close', done).once('error', done).resume();
+  });
+}
+
 /** Starts a daemon, says that it is ready, and drains it on SIGTERM or SIGINT; a second signal ends it at once. */
 export async function runDaemon(
   start: () => Promise<RunningDaemon>,
@@ -55,8 +73,11 @@ export async function runDaemon(
     const daemon = await start();
     try {
       announce(`${JSON.stringify({ ready: true, pid: process.pid, ...daemon.ready })}\n`, flags, context);
-      const signal = await signals.first;
-      log.info({ signal }, 'draining; a second signal ends at once');
+      const reasons: Promise<string>[] = [signals.first];
+      if (flags.stopWithStdin === true) reasons.push(stdinEnd());
+      if (daemon.failed !== undefined) reasons.push(daemon.failed);
+      const reason = await Promise.race(reasons);
+      log.info({ reason }, 'draining; a second signal ends at once');
     } finally {
       await daemon.close();
     }
@@ -64,5 +85,7 @@ export async function runDaemon(
   } finally {
     if (flags.readyFile !== undefined) rmSync(flags.readyFile, { force: true });
     signals.release();
+    // An open pipe would keep the process alive.
+    if (flags.stopWithStdin === true) process.stdin.destroy();
   }
 }

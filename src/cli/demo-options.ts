@@ -29,7 +29,9 @@ const schema = z.object({
 export type DemoOptions = Readonly<z.output<typeof schema>>;
 
 /** Options as the command line gives them: texts, or nothing. */
-export type DemoFlags = Partial<z.input<typeof schema>>;
+export type DemoFlags = {
+  readonly [K in keyof z.input<typeof schema>]?: z.input<typeof schema>[K] | undefined;
+};
 
 /** Chosen so that the demo reaches its accuracy within three minutes on two cores (docs/demo.md). */
 export const DEMO_DEFAULTS = {

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { BuildCommand } from './command.js';
 import type { CliContext } from './context.js';
 import { Exit, failureText } from './failure.js';
+import { packageVersion } from './version.js';
 
 interface Entry {
   readonly name: string;
@@ -42,12 +42,6 @@ const ENTRIES: readonly Entry[] = [
 ];
 
 export const COMMAND_NAMES = ENTRIES.map(({ name }) => name);
-
-/** package.json lies two folders up from src/cli and from dist/cli alike. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 /** Commander's own output and exits go through the context, in this command and all below it. */
 function tame(command: Command, { out, err }: CliContext): void {

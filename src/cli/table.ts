@@ -22,12 +22,12 @@ export function formatTable<Row>(
       (align ?? (cells.every((row) => typeof row[index] !== 'string') ? 'right' : 'left')) === 'right',
   );
   const lines = [columns.map(({ title }) => title), ...cells.map((row) => row.map(text))];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => [...(line[index] ?? '')].length)));
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] ?? '').length)));
   return lines
     .map((line) =>
       line
         .map((cell, index) => {
-          const padding = ' '.repeat((widths[index] ?? 0) - [...cell].length);
+          const padding = ' '.repeat((widths[index] ?? 0) - cell.length);
           return rights[index] === true ? padding + cell : cell + padding;
         })
         .join('  ')

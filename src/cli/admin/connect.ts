@@ -3,6 +3,7 @@ import { FedrotError } from '../../errors.js';
 import { createAdminClient, type RpcClient } from '../../rpc/client.js';
 import type { AdminCalls } from '../../rpc/services.js';
 import type { CliContext } from '../context.js';
+import { variable } from '../env.js';
 
 export const DEFAULT_COORDINATOR = '127.0.0.1:9470';
 const VARIABLE = 'FEDROT_COORDINATOR';
@@ -19,7 +20,7 @@ export type AdminClient = RpcClient<AdminCalls>;
 /** Reads --coordinator of the command. Throws option_invalid for what is no host:port. */
 export function coordinatorAddress(command: Command, { environment }: CliContext): string {
   const given = command.opts<{ coordinator?: string }>().coordinator;
-  const address = given ?? (environment[VARIABLE] || DEFAULT_COORDINATOR);
+  const address = given ?? variable(environment, VARIABLE) ?? DEFAULT_COORDINATOR;
   if (!/^\S+:\d{1,5}$/.test(address))
     throw new FedrotError(
       'option_invalid',

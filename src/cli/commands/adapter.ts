@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { FedrotError } from '../../errors.js';
 import type { AdapterRef } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import { parseRunSpec } from '../../run-spec.js';
@@ -21,7 +21,7 @@ const buildList: BuildCommand = (context) =>
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (runId: string, options: { json?: boolean }, command) => {
+    .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const { adapters } = await withAdmin(coordinatorAddress(command, context), (admin) =>
         admin.listAdapters({ runId }),
       );
@@ -62,7 +62,7 @@ const buildGet: BuildCommand = (context) =>
     )
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (runId: string, flags: GetFlags, command) => {
+    .action(async (runId: string, flags: GetFlags, command: Command) => {
       const [{ fetchAdapter }, { writePeftAdapter }] = await Promise.all([
         import('../admin/fetch-adapter.js'),
         import('../../model/peft.js'),

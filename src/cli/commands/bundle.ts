@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatBytes } from '../format.js';
@@ -72,7 +72,7 @@ const buildPush: BuildCommand = (context) =>
     .argument('<folder>', 'folder of the bundle')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (folder: string, options: { json?: boolean }, command) => {
+    .action(async (folder: string, options: { json?: boolean }, command: Command) => {
       const [{ openBundle }, { pushBundle }] = await Promise.all([
         import('../../model/bundle.js'),
         import('../admin/push-bundle.js'),
@@ -97,7 +97,7 @@ const buildList: BuildCommand = (context) =>
   leaf('list', 'list the bundles that the coordinator holds')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (options: { json?: boolean }, command) => {
+    .action(async (options: { json?: boolean }, command: Command) => {
       const { bundles } = await withAdmin(coordinatorAddress(command, context), (admin) =>
         admin.listBundles({}),
       );

@@ -20,7 +20,12 @@ export const build: BuildCommand = (context) => {
     const logger = createLogger({ ...config.log, base: { service: 'client', silo: config.name } });
     const start = async () => {
       const client = await startClient(config, { logger });
-      return { ready: { silo: config.name, role: config.role }, close: () => client.close() };
+      const { examples, failed } = client;
+      return {
+        ready: { silo: config.name, role: config.role, examples },
+        failed,
+        close: () => client.close(),
+      };
     };
     await runDaemon(start, flags, context, logger);
   });

@@ -5,6 +5,7 @@ import { leaf, type BuildCommand } from '../command.js';
 import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
 import { addDaemonOptions, configFile, runDaemon, type DaemonFlags } from '../daemon.js';
+import { packageVersion } from '../version.js';
 
 /** The coordinator's configuration file: what the server needs, and how its process logs. */
 export const coordinatorFileSchema = coordinatorConfigSchema.extend({
@@ -31,7 +32,10 @@ export const build: BuildCommand = (context) => {
     ]);
     const logger = createLogger({ ...log, base: { service: 'coordinator' } });
     const start = async () => {
-      const coordinator = await startCoordinator(Object.freeze(config), { logger });
+      const coordinator = await startCoordinator(Object.freeze(config), {
+        logger,
+        softwareVersion: packageVersion(),
+      });
       const { grpcPort, httpPort } = coordinator;
       return { ready: { grpcPort, httpPort }, close: () => coordinator.close() };
     };

@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { withAdmin, coordinatorAddress, coordinatorOption } from '../admin/connect.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { Exit } from '../failure.js';
@@ -14,7 +14,7 @@ const buildList: BuildCommand = (context) =>
   leaf('list', 'list runs')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (options: { json?: boolean }, command) => {
+    .action(async (options: { json?: boolean }, command: Command) => {
       const { runs } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listRuns({}));
       if (options.json === true) context.out(`${JSON.stringify(runs.map(runRow))}\n`);
       else context.out(formatTable(runs, RUN_COLUMNS, 'no runs yet; `fedrot run create` makes one'));
@@ -25,7 +25,7 @@ const buildShow: BuildCommand = (context) =>
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (runId: string, options: { json?: boolean }, command) => {
+    .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const run = await withAdmin(coordinatorAddress(command, context), (admin) => admin.getRun({ runId }));
       context.out(options.json === true ? `${JSON.stringify(runRow(run))}\n` : describeRun(run));
     });
@@ -35,7 +35,7 @@ const buildWatch: BuildCommand = (context) =>
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
     .addOption(new Option('--json', 'print every change as a JSON line'))
-    .action(async (runId: string, options: { json?: boolean }, command) => {
+    .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const narrator = new RunNarrator();
       const signals = endSignals();
       try {
@@ -59,7 +59,7 @@ const buildStop: BuildCommand = (context) =>
     .addOption(new Option('--reason <text>', 'kept with the run').default('stopped by an operator'))
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (runId: string, options: { json?: boolean; reason: string }, command) => {
+    .action(async (runId: string, options: { json?: boolean; reason: string }, command: Command) => {
       const run = await withAdmin(coordinatorAddress(command, context), (admin) =>
         admin.stopRun({ runId, reason: options.reason }),
       );

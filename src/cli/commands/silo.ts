@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatTime } from '../format.js';
@@ -36,7 +37,7 @@ const buildList: BuildCommand = (context) =>
   leaf('list', 'list the silos that the coordinator knows')
     .addOption(coordinatorOption())
     .addOption(jsonOption())
-    .action(async (options: { json?: boolean }, command) => {
+    .action(async (options: { json?: boolean }, command: Command) => {
       const { silos } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listSilos({}));
       if (options.json === true) context.out(`${JSON.stringify(silos.map(row))}\n`);
       else context.out(formatTable(silos, COLUMNS, 'no silo has registered yet'));

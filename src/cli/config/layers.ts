@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { FedrotError } from '../../errors.js';
-import type { Environment } from '../env.js';
+import { variable, type Environment } from '../env.js';
 import { readValue } from './read-value.js';
 import { settingsOf, type Setting } from './settings.js';
 import { readYamlFile } from './yaml-file.js';
@@ -112,8 +112,7 @@ export function loadConfig<S extends z.ZodType>(schema: S, sources: ConfigSource
     origins.set(join(setting.path), origin);
   };
   for (const setting of settings) {
-    // An empty variable is an unset one: compose files write VAR= for "not given".
-    apply(setting, sources.environment[setting.variable] || undefined, setting.variable);
+    apply(setting, variable(sources.environment, setting.variable), setting.variable);
     apply(setting, sources.flags[setting.flag], setting.flag);
   }
   const parsed = schema.safeParse(tree);

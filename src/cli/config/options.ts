@@ -45,7 +45,7 @@ export function givenFlags(
   schema: z.ZodType,
   except: readonly string[] = [],
 ): Record<string, string> {
-  const values: Readonly<Record<string, unknown>> = command.opts();
+  const values = command.opts<Readonly<Record<string, string | true | undefined>>>();
   return Object.fromEntries(
     settingsOf(schema).flatMap(({ flag }): [string, string][] => {
       const value = values[attribute(flag)];
