@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { FedrotError } from '../errors.js';
-import { parseCertificate, parseCertificates, readDer } from './certificate.js';
+import { certificateContents, parseCertificate, parseCertificates } from './certificate.js';
 import { checkName } from './identity.js';
 import { generateKey, keyType, parsePrivateKey, spki, toWebCrypto } from './keys.js';
 import { AUTHORITY_VALIDITY_DAYS, CLOCK_SKEW_MS, DAY_MS } from './profile.js';
@@ -85,5 +85,5 @@ export function loadAuthority(options: {
 
 /** The key identifier that certificates of this authority refer to, hex; undefined where its certificate states none. */
 export function authorityKeyId(authority: Authority): string | undefined {
-  return readDer(authority.certificate.raw).getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
+  return certificateContents(authority.certificate.raw).keyIdentifier;
 }

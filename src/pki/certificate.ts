@@ -45,13 +45,64 @@ export function toPem(certificates: readonly X509Certificate[]): string {
   return certificates.map((certificate) => certificate.toString()).join('');
 }
 
-/** The library's view of a certificate. Throws unauthenticated where its DER cannot be read. */
-export function readDer(der: Uint8Array): InstanceType<typeof x509.X509Certificate> {
+/** What fedrot reads in a certificate beyond what Node's own reader says. */
+interface Contents {
+  readonly serial: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** URIs among the alternative names. */
+  readonly uris: readonly string[];
+  /** Object identifiers of the extended key usage. */
+  readonly usages: readonly string[];
+  /** Object identifiers of critical extensions. */
+  readonly critical: readonly string[];
+  /** How many authorities may stand between this one and a leaf; undefined where it does not say. */
+  readonly pathLength: number | undefined;
+  /** Subject key identifier, hex. */
+  readonly keyIdentifier: string | undefined;
+}
+
+/** Reading takes milliseconds, and the same certificates come with every call: the last ones are remembered by hash. */
+const MAX_REMEMBERED = 4096;
+const remembered = new Map<string, Contents>();
+
+/** Throws unauthenticated where the certificate cannot be read. */
+export function certificateContents(der: Uint8Array): Contents {
+  const sha256 = fingerprint(der);
+  const known = remembered.get(sha256);
+  if (known) return known;
+  let contents: Contents;
   try {
-    return new x509.X509Certificate(Buffer.from(der));
+    contents = readContents(der);
   } catch (cause) {
     throw new FedrotError('unauthenticated', 'the certificate cannot be read', { cause });
   }
+  const [oldest] = remembered.keys();
+  if (oldest !== undefined && remembered.size >= MAX_REMEMBERED) remembered.delete(oldest);
+  remembered.set(sha256, contents);
+  return contents;
+}
+
+function readContents(der: Uint8Array): Contents {
+  const certificate = new x509.X509Certificate(Buffer.from(der));
+  return {
+    serial: normaliseSerial(certificate.serialNumber),
+    notBeforeMs: certificate.notBefore.getTime(),
+    notAfterMs: certificate.notAfter.getTime(),
+    uris: certificate
+      .getExtensions(x509.SubjectAlternativeNameExtension)
+      .flatMap((extension) => extension.names.items)
+      .flatMap(({ type, value }) => (type === 'url' ? [value] : [])),
+    usages: [...(certificate.getExtension(x509.ExtendedKeyUsageExtension)?.usages ?? [])].map(String),
+    critical: certificate.extensions.flatMap(({ critical, type }) => (critical ? [type] : [])),
+    pathLength: certificate.getExtension(x509.BasicConstraintsExtension)?.pathLength,
+    keyIdentifier: certificate.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId,
+  };
+}
+
+/** The subject's name with its encoding, so that issued certificates repeat it to the byte. */
+export function subjectName(certificate: X509Certificate): InstanceType<typeof x509.Name> {
+  return new x509.X509Certificate(certificate.raw).subjectName;
 }
 
 /**
@@ -59,29 +110,19 @@ export function readDer(der: Uint8Array): InstanceType<typeof x509.X509Certifica
  * name exactly one fedrot identity.
  */
 export function certificateFacts(der: Uint8Array): CertificateFacts {
-  const certificate = readDer(der);
-  try {
-    return {
-      identity: identityIn(certificate),
-      serial: normaliseSerial(certificate.serialNumber),
-      sha256: fingerprint(der),
-      usages: usagesIn(certificate),
-      notBeforeMs: certificate.notBefore.getTime(),
-      notAfterMs: certificate.notAfter.getTime(),
-    };
-  } catch (cause) {
-    // The library reads extensions when they are asked for.
-    if (cause instanceof FedrotError) throw cause;
-    throw new FedrotError('unauthenticated', 'the certificate cannot be read', { cause });
-  }
+  const { uris, usages, serial, notBeforeMs, notAfterMs } = certificateContents(der);
+  return {
+    identity: identityIn(uris),
+    serial,
+    sha256: fingerprint(der),
+    usages: (Object.keys(USAGES) as Usage[]).filter((usage) => usages.includes(USAGES[usage].oid)),
+    notBeforeMs,
+    notAfterMs,
+  };
 }
 
-function identityIn(certificate: InstanceType<typeof x509.X509Certificate>): Identity {
-  const names = certificate
-    .getExtensions(x509.SubjectAlternativeNameExtension)
-    .flatMap((extension) => extension.names.items)
-    .filter(({ type, value }) => type === 'url' && value.startsWith(IDENTITY_SCHEME));
-  const [uri, ...others] = names.map(({ value }) => value);
+function identityIn(uris: readonly string[]): Identity {
+  const [uri, ...others] = uris.filter((candidate) => candidate.startsWith(IDENTITY_SCHEME));
   if (uri === undefined)
     throw new FedrotError(
       'unauthenticated',
@@ -94,11 +135,4 @@ function identityIn(certificate: InstanceType<typeof x509.X509Certificate>): Ide
       `the certificate's identity is not clear: ${[uri, ...others].join(', ').slice(0, 200)}`,
     );
   return identity;
-}
-
-function usagesIn(certificate: InstanceType<typeof x509.X509Certificate>): Usage[] {
-  const oids = certificate.getExtension(x509.ExtendedKeyUsageExtension)?.usages ?? [];
-  return (Object.keys(USAGES) as Usage[]).filter((usage) =>
-    (oids as readonly string[]).includes(USAGES[usage].oid),
-  );
 }

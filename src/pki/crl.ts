@@ -1,5 +1,5 @@
 import { authorityKeyId, type Authority } from './authority.js';
-import { readDer } from './certificate.js';
+import { subjectName } from './certificate.js';
 import { toWebCrypto } from './keys.js';
 import type { Revocation } from './revocation.js';
 import { x509 } from './x509.js';
@@ -26,7 +26,7 @@ export async function createCrl(
   const { keys, algorithm } = await toWebCrypto(authority.key);
   const keyIdentifier = authorityKeyId(authority);
   const crl = await x509.X509CrlGenerator.create({
-    issuer: readDer(authority.certificate.raw).subjectName,
+    issuer: subjectName(authority.certificate),
     thisUpdate: new Date(times.nowMs),
     nextUpdate: new Date(times.nextMs),
     signingAlgorithm: algorithm,

@@ -2,7 +2,13 @@ import { isIP } from 'node:net';
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { FedrotError } from '../errors.js';
 import { authorityKeyId, type Authority } from './authority.js';
-import { certificateFacts, parseCertificate, readDer, toPem, type CertificateFacts } from './certificate.js';
+import {
+  certificateFacts,
+  parseCertificate,
+  subjectName,
+  toPem,
+  type CertificateFacts,
+} from './certificate.js';
 import { identityUri, type Identity } from './identity.js';
 import { keyType, spki, toWebCrypto } from './keys.js';
 import { CLOCK_SKEW_MS, DAY_MS, PROFILES, USAGES } from './profile.js';
@@ -66,7 +72,7 @@ export async function issueCertificate(
   const created = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
     subject: [{ CN: [identity.name] }],
-    issuer: readDer(authority.certificate.raw).subjectName,
+    issuer: subjectName(authority.certificate),
     notBefore: new Date(nowMs - CLOCK_SKEW_MS),
     notAfter: new Date(Math.min(nowMs + (request.validityDays ?? profile.validityDays) * DAY_MS, end)),
     publicKey: spki(request.publicKey),

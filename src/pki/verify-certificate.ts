@@ -1,8 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { FedrotError } from '../errors.js';
-import { certificateFacts, readDer, type CertificateFacts } from './certificate.js';
+import { certificateContents, certificateFacts, type CertificateFacts } from './certificate.js';
 import { USAGES, type Usage } from './profile.js';
-import { x509 } from './x509.js';
 
 /**
  * Path validation (RFC 5280, 6.1) for certificates that do not come through a TLS handshake, where OpenSSL does it:
@@ -39,18 +38,11 @@ function checkDates(certificate: X509Certificate, nowMs: number): void {
 }
 
 function checkExtensions(certificate: X509Certificate): void {
-  const unknown = readDer(certificate.raw).extensions.find(
-    ({ critical, type }) => critical && !KNOWN_CRITICAL.has(type),
-  );
-  if (unknown)
+  const unknown = certificateContents(certificate.raw).critical.find((type) => !KNOWN_CRITICAL.has(type));
+  if (unknown !== undefined)
     throw refuse(
-      `the certificate of ${subjectOf(certificate)} has the critical extension ${unknown.type}, which is not known here`,
+      `the certificate of ${subjectOf(certificate)} has the critical extension ${unknown}, which is not known here`,
     );
-}
-
-/** How many authorities may stand between this one and the leaf; undefined where it does not say. */
-function pathLength(certificate: X509Certificate): number | undefined {
-  return readDer(certificate.raw).getExtension(x509.BasicConstraintsExtension)?.pathLength;
 }
 
 /** `checkIssued` compares names, key identifiers and the issuer's key usage (OpenSSL's X509_check_issued); `verify` the signature. */
@@ -71,7 +63,7 @@ export function checkPath(path: readonly X509Certificate[], nowMs: number): void
       throw refuse(
         `the certificate of ${subjectOf(certificate)} was not issued by ${subjectOf(issuer)}: wrong authority, or not signed by it`,
       );
-    const limit = depth > 0 ? pathLength(certificate) : undefined;
+    const limit = depth > 0 ? certificateContents(certificate.raw).pathLength : undefined;
     if (limit !== undefined && depth - 1 > limit)
       throw refuse(
         `the authority ${subjectOf(certificate)} allows ${limit} authorities below it; there are ${depth - 1}`,

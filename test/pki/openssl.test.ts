@@ -1,15 +1,16 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createPublicKey } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { loadAuthority } from '../../src/pki/authority.js';
-import { parseCertificate, toPem } from '../../src/pki/certificate.js';
+import { certificateFacts, parseCertificate, toPem } from '../../src/pki/certificate.js';
 import { createCrl } from '../../src/pki/crl.js';
 import { fingerprint, formatFingerprint, parseFingerprint } from '../../src/pki/fingerprint.js';
 import { issueCertificate } from '../../src/pki/issue.js';
 import { generateKey, generateSigningKey, privateKeyPem } from '../../src/pki/keys.js';
 import { createRequest, verifyRequest } from '../../src/pki/request.js';
 import { tlsOptions } from '../../src/pki/tls-options.js';
+import { verifyCertificate } from '../../src/pki/verify-certificate.js';
 import { handshake } from './support/handshake.js';
 import { openssl, opensslMissing, opensslVersion } from './support/openssl.js';
 import { authorityAt, COORDINATOR, DAY, party, silo, temporaryFolder } from './support/parties.js';
@@ -152,7 +153,6 @@ describe.skipIf(opensslVersion === undefined)(`OpenSSL agrees (${opensslVersion 
   ])('an authority that was brought, issuing with %s under an RSA root', async (_label, algorithm) => {
     const folder = temporaryFolder();
     const files = bring(folder, algorithm);
-    const { readFileSync } = await import('node:fs');
     const read = (path: string): string => readFileSync(path, 'utf8');
     const authority = loadAuthority({
       certificatePem: read(files.issuing),
@@ -174,7 +174,6 @@ describe.skipIf(opensslVersion === undefined)(`OpenSSL agrees (${opensslVersion 
 
   test('a brought authority that cannot be one is refused, and says why', async () => {
     const folder = temporaryFolder();
-    const { readFileSync } = await import('node:fs');
     const files = bring(folder, ['-newkey', 'rsa:2048']);
     const read = (path: string): string => readFileSync(path, 'utf8');
     const own = await authorityAt(now);
@@ -201,6 +200,60 @@ describe.skipIf(opensslVersion === undefined)(`OpenSSL agrees (${opensslVersion 
     expect(load(weakPem, read(join(folder, 'weak.key')))).toThrow(/RSA of 1024 bits/);
   });
 
+  test('path lengths and critical extensions count outside of TLS too', async () => {
+    const folder = temporaryFolder();
+    const authority = await authorityAt(now); // path length 0: no authorities below it
+    const ca = write(folder, 'ca.pem', toPem([authority.root]));
+    const caKey = write(folder, 'ca.key', privateKeyPem(authority.key));
+    const key = generateKey();
+    const csr = write(folder, 'sub.csr', await createRequest(key, 'sub'));
+    const sign = (name: string, extensions: string): string => {
+      const ext = write(folder, `${name}.cnf`, extensions);
+      const out = join(folder, `${name}.pem`);
+      const args = [
+        '-CA',
+        ca,
+        '-CAkey',
+        caKey,
+        '-CAcreateserial',
+        '-extfile',
+        ext,
+        '-days',
+        '9',
+        '-out',
+        out,
+      ];
+      expect(openssl(['x509', '-req', '-in', csr, ...args])).toMatchObject({ ok: true });
+      return out;
+    };
+    const trusted = { roots: [authority.root], nowMs: Date.now() + 1000, usage: 'client' as const };
+
+    const sub = sign('sub', 'basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n');
+    const below = parseCertificate(readFileSync(sub, 'utf8'));
+    const { issued } = await party(
+      { certificate: below, key, intermediates: [below], root: authority.root },
+      silo('a'),
+      { nowMs: now },
+    );
+    const leaf = write(folder, 'leaf.pem', toPem([issued.certificate]));
+    expect(openssl(['verify', '-CAfile', ca, '-untrusted', sub, leaf]).output).toMatch(/path length/);
+    const dates = { ...trusted, nowMs: now + 60_000 };
+    expect(() => verifyCertificate(issued.certificate, { ...dates, intermediates: [below] })).toThrow(
+      /allows 0 authorities below it; there are 1/,
+    );
+
+    const usual = 'subjectAltName=URI:fedrot:silo:a\nextendedKeyUsage=clientAuth\n';
+    const plain = parseCertificate(readFileSync(sign('plain', usual), 'utf8'));
+    expect(verifyCertificate(plain, { ...trusted, nowMs: Date.parse(plain.validFrom) }).identity).toEqual(
+      silo('a'),
+    );
+    const odd = sign('odd', `${usual}1.2.3.4=critical,DER:0500\n`);
+    const certificate = parseCertificate(readFileSync(odd, 'utf8'));
+    expect(() =>
+      verifyCertificate(certificate, { ...trusted, nowMs: Date.parse(certificate.validFrom) }),
+    ).toThrow(/critical extension 1\.2\.3\.4/);
+  });
+
   test('a certificate that openssl made without a fedrot name is nobody', async () => {
     const folder = temporaryFolder();
     const authority = await authorityAt(now);
@@ -213,7 +266,6 @@ describe.skipIf(opensslVersion === undefined)(`OpenSSL agrees (${opensslVersion 
       'URI:fedrot:operator:a',
       'email:fedrot:silo:a@x',
     ];
-    const { certificateFacts } = await import('../../src/pki/certificate.js');
     for (const name of names) {
       const ext = write(folder, 'san.cnf', `subjectAltName=${name}\n`);
       const made = openssl([
