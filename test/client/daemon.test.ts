@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { clientConfigSchema, type ClientConfigInput } from '../../src/client/config.js';
 import { startClient, type RunningClient } from '../../src/client/daemon.js';
@@ -15,6 +14,7 @@ import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
 import { FakeCoordinator } from './fake-coordinator.js';
 import { FakeTrainer } from './fake-trainer.js';
+import { recordingLogger } from './recording-logger.js';
 
 let checkpoint: string;
 let bundle: CreatedBundle;
@@ -73,7 +73,7 @@ async function silo(
   });
   const client = await startClient(config, {
     trainer,
-    logger: pino({ level: 'trace' }, { write: (line: string) => log.push(line) }),
+    logger: recordingLogger(log),
     retry: { initialMs: 20, maxMs: 100, factor: 2, maxAttempts: Infinity },
     random: () => 0.5,
   });

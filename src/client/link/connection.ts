@@ -86,12 +86,16 @@ export class Connection {
     signal: AbortSignal,
     attempt: (session: RegisterResponse) => Promise<T>,
   ): Promise<T> {
+    let odd = 0;
     for (let failures = 1; ; failures++) {
       const session = await this.#orAborted(this.session(), signal);
       try {
         return await attempt(session);
       } catch (thrown) {
-        await this.recover(what, fromServiceError(thrown), { failures, session, signal });
+        const error = fromServiceError(thrown);
+        // What may be an accident a few times must not end a transfer that only the network interrupted.
+        if (RETRY_OF_CODE[error.code] === 'few' && ++odd >= FEW_ATTEMPTS) throw error;
+        await this.recover(what, error, { failures, session, signal });
       }
     }
   }
@@ -105,7 +109,7 @@ export class Connection {
     if (signal.aborted || this.#closed.signal.aborted)
       throw new FedrotError('cancelled', `${what}: cancelled`, { cause: error });
     const action = RETRY_OF_CODE[error.code];
-    if (action === 'never' || (action === 'few' && failures >= FEW_ATTEMPTS)) throw error;
+    if (action === 'never') throw error;
     if (action === 'register') {
       this.forget(session);
       // The coordinator was restarted: nothing is wrong yet.
