@@ -182,7 +182,7 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
 
   test('packages outside their owners, without a row, unused, or only for development', () => {
     const owners = {
-      one: { importedBy: ['src/x/', 'test/'] },
+      one: { importedBy: ['src/x/', 'src/z/'] },
       '@s/two': { importedBy: ['src/x/'] },
       three: { namedIn: 'src/x/' },
       named: { namedIn: 'src/y/' },
@@ -195,6 +195,7 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
     };
     const files = [
       at('src/x/a.ts', `import 'one'; import 'dev'`),
+      at('test/a.test.ts', `import 'one'; import 'strange'`),
       at(
         'src/y/b.ts',
         `import 'one/deep.js'; import 'new'; import 'node:fs'; import './c.js'; f('named/x.cjs')`,
@@ -202,7 +203,8 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
     ];
     expect(ownerViolations(files, sample, owners)).toEqual([
       'src/x/a.ts:1 imports dev: it is not among the dependencies that users install',
-      'src/y/b.ts:1 imports one: only src/x/, test/ may',
+      'test/a.test.ts:1 imports strange: the package has no row in the table of owners',
+      'src/y/b.ts:1 imports one: only src/x/, src/z/ may',
       'src/y/b.ts:1 imports new: the package has no row in the table of owners',
     ]);
     expect(unusedPackages(files, sample, owners)).toEqual([
@@ -242,6 +244,16 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
           integrity: 'sha512-x',
         },
         'node_modules/d': {},
+        'node_modules/e': {
+          license: 'MIT',
+          integrity: 'sha512-x',
+          optionalDependencies: { f: '1', a: '1', g: '1' },
+        },
+        'node_modules/e/node_modules/g': {
+          license: 'MIT',
+          integrity: 'sha512-x',
+          dependencies: { a: '1', h: '1' },
+        },
       },
     };
     expect(licenceViolations(sample)).toEqual([
@@ -251,6 +263,8 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
     expect(lockViolations(sample)).toEqual([
       'node_modules/c: the lock file names where it was fetched from',
       'node_modules/d: the lock file holds no digest of it',
+      'node_modules/e: the lock file lacks f, which it depends on',
+      'node_modules/e/node_modules/g: the lock file lacks h, which it depends on',
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { OptimizerSpec } from '../../src/run-spec.js';
-import { makeOptimizer } from '../../src/train/optimizers/optimizer.js';
+import { makeOptimizer } from '../../src/train/optimizers/make-optimizer.js';
 
 /** Gradients of a parameter with two entries over three steps. */
 const GRADIENTS = [

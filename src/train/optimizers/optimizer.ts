@@ -1,7 +1,3 @@
-import type { OptimizerSpec } from '../../run-spec.js';
-import { adamW } from './adamw.js';
-import { sgd } from './sgd.js';
-
 /** What an optimizer remembers of one tensor; plain data, so that it can be stored. */
 export interface OptimizerState {
   /** Updates done. */
@@ -15,13 +11,4 @@ export interface Optimizer {
   init(size: number): OptimizerState;
   /** Changes `parameter` and `state` in place; all of one size. */
   update(state: OptimizerState, parameter: Float32Array, gradient: Float32Array): void;
-}
-
-export function makeOptimizer(spec: OptimizerSpec): Optimizer {
-  switch (spec.kind) {
-    case 'adamw':
-      return adamW(spec);
-    case 'sgd':
-      return sgd(spec);
-  }
 }
