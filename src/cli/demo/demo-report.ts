@@ -28,7 +28,7 @@ function accuracyChart({ run, data }: ReportParts, rounds: readonly RoundView[])
     title: 'Accuracy',
     note: `On ${data.test} e-mails that no silo has; round 0 is before training.`,
     x: { ...ROUND_AXIS, min: 0 },
-    y: { label: 'accuracy', format: formatPercent, max: 1 },
+    y: { label: 'accuracy', format: formatPercent, tick: (value) => `${Math.round(100 * value)} %`, max: 1 },
     series: [
       {
         name: 'global adapter',
@@ -81,8 +81,8 @@ export function demoReport(parts: ReportParts): string {
   const rounds = viewRounds(run);
   const received = rounds.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0);
   return renderReport({
-    title: 'fedrot demo: a spam filter that no silo could train alone',
-    summary: `${data.silos.length} silos, ${summary.method}, LoRA r = ${summary.rank}, seed ${summary.seed}${scrambled ? ', every upload in a random basis' : ''}; run ${summary.run}.`,
+    title: `fedrot demo: one spam filter from ${data.silos.length} silos’ e-mails`,
+    summary: `${summary.method}, LoRA r = ${summary.rank}, seed ${summary.seed}${scrambled ? ', every upload in a random basis' : ''}; run ${summary.run}.`,
     facts: [
       { name: 'accuracy', value: formatPercent(summary.final_accuracy) },
       { name: 'before training', value: formatPercent(summary.initial_accuracy) },

@@ -13,8 +13,10 @@ export interface Series {
 
 export interface Axis {
   readonly label: string;
-  /** Text of a tick and of a value in a tooltip. */
+  /** Text of a value in a tooltip. */
   readonly format: (value: number) => string;
+  /** Text of a tick, short; default `format`. */
+  readonly tick?: (value: number) => string;
   /** Ends of the axis; what is left out comes from the data. */
   readonly min?: number;
   readonly max?: number;

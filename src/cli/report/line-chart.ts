@@ -1,5 +1,6 @@
+import { extent } from 'd3-array';
 import { scaleLinear, type ScaleLinear } from 'd3-scale';
-import { curveMonotoneX, line } from 'd3-shape';
+import { line } from 'd3-shape';
 import type { Axis, LineChart, Point, Series } from './chart.js';
 import { element, escapeMarkup } from './markup.js';
 
@@ -19,8 +20,9 @@ const known = (points: readonly Point[]): Known[] =>
   points.flatMap(({ x, y }) => (y === null || !Number.isFinite(y) ? [] : [{ x, y }]));
 
 function domain(axis: Axis, values: readonly number[]): [number, number] {
-  const low = axis.min ?? (values.length > 0 ? Math.min(...values) : 0);
-  const high = axis.max ?? (values.length > 0 ? Math.max(...values) : 1);
+  const [least = 0, most = 1] = extent(values);
+  const low = axis.min ?? least;
+  const high = axis.max ?? most;
   if (high > low) return [low, high];
   // One value only: a line in the middle.
   const around = low === 0 ? 1 : Math.abs(low) * 0.1;
@@ -38,7 +40,7 @@ function horizontalAxis(scale: Scale, axis: Axis): string {
     element(
       'text',
       { x: scale(tick), y: baseline + 18, 'text-anchor': 'middle', class: 'tick' },
-      escapeMarkup(axis.format(tick)),
+      escapeMarkup((axis.tick ?? axis.format)(tick)),
     ),
   );
   return [
@@ -66,7 +68,7 @@ function verticalAxis(scale: Scale, axis: Axis): string {
         element(
           'text',
           { x: MARGIN.left - 8, y: scale(tick) + 4, 'text-anchor': 'end', class: 'tick' },
-          escapeMarkup(axis.format(tick)),
+          escapeMarkup((axis.tick ?? axis.format)(tick)),
         ),
       ].join(''),
     )
@@ -84,7 +86,6 @@ function drawSeries(chart: LineChart, series: Series, index: number, x: Scale, y
     .defined((point) => point.y !== null && Number.isFinite(point.y))
     .x((point) => x(point.x))
     .y((point) => y(point.y ?? 0))
-    .curve(curveMonotoneX)
     .digits(2)(series.points);
   const points = known(series.points);
   // Many points make a line by themselves; dots are for few, and carry the tooltip.
@@ -138,7 +139,12 @@ export function renderLineChart(chart: LineChart): string {
   const drawing =
     points.length === 0
       ? element('text', { x: WIDTH / 2, y: HEIGHT / 2, 'text-anchor': 'middle', class: 'label' }, 'no values')
-      : chart.series.map((series, index) => drawSeries(chart, series, index, x, y)).join('');
+      : chart.series
+          .map((series, index) => ({ series, index }))
+          // What is compared with lies below what is looked at.
+          .sort((a, b) => Number(b.series.role === 'reference') - Number(a.series.role === 'reference'))
+          .map(({ series, index }) => drawSeries(chart, series, index, x, y))
+          .join('');
   const svg = element(
     'svg',
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${chart.title}. ${chart.note}` },

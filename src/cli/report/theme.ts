@@ -13,7 +13,7 @@ export const THEME = `
 @media (prefers-color-scheme:dark){:root{--page:#12151a;--card:#1b2028;--ink:#e9edf3;--quiet:#a3adbb;--line:#303845;--strong:#667181;${variables(DARK)}}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
-main{max-width:1100px;margin:0 auto;padding:24px 16px 48px}
+main{max-width:1240px;margin:0 auto;padding:24px 16px 48px}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 4px}
 h2{font-size:1.05rem;margin:0}
 header p,figcaption p,footer{color:var(--quiet);margin:0}
@@ -22,7 +22,7 @@ figcaption p{font-size:.875rem}
 .facts div,figure,section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px 16px}
 .facts dt{color:var(--quiet);font-size:.8125rem}
 .facts dd{margin:2px 0 0;font-size:1.35rem;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:16px}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:16px}
 figure{margin:0}
 figure svg{display:block;width:100%;height:auto;margin-top:8px}
 .tick,.label{font-size:12px;fill:var(--quiet)}
