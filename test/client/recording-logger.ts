@@ -3,7 +3,7 @@ import type { Logger } from '../../src/log.js';
 /** An error as JSON would leave it out. */
 function plain(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value;
-  return { ...value, message: value.message, stack: value.stack, cause: value.cause };
+  return Object.assign({}, value, { message: value.message, stack: value.stack, cause: value.cause });
 }
 
 /** A logger whose lines, of every level, a test can read: JSON with `msg`. */
