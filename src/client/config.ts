@@ -44,9 +44,9 @@ export const clientConfigSchema = z
       .string()
       .regex(
         /^(\[[0-9a-fA-F:.]+\]|[^\s:/]+):\d{1,5}$/,
-        'must be host:port, e.g. coordinator.example.org:7700',
+        'must be host:port, e.g. coordinator.example.org:9470',
       )
-      .default('localhost:7700')
+      .default('localhost:9470')
       .describe('address of the coordinator, host:port'),
     role: z
       .enum(['trainer', 'evaluator'])
