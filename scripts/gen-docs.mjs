@@ -19,6 +19,8 @@ const { parseRunSpec, runSpecSchema } = await dist('run-spec.js');
 const { STATUS_OF_CODE } = await dist('rpc/status.js');
 const { encodeTensorFile } = await dist('tensor/encode-file.js');
 const { RETRY_OF_CODE } = await dist('rpc/retry.js');
+const { coordinatorFileSchema } = await dist('cli/commands/coordinator.js');
+const { clientConfigSchema } = await dist('client/config.js');
 const { status } = await import('@grpc/grpc-js');
 
 const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
@@ -65,6 +67,8 @@ const GENERATORS = {
   'run specification keys': () => tables(runSpecSchema),
   'shortest run specification': () => yaml(SHORTEST),
   'run specification with defaults': () => yaml(parseRunSpec(SHORTEST)),
+  'coordinator configuration': () => tables(coordinatorFileSchema),
+  'client configuration': () => tables(clientConfigSchema),
   'error codes': statusTable,
   'canonical file': canonicalFile,
 };
