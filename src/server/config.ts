@@ -9,72 +9,67 @@ const GIB = 1024 ** 3;
 
 const listener = (port: number) =>
   z.strictObject({
-    /** Address to listen on; 0.0.0.0 or :: for all. */
-    host: z.string().min(1).default('127.0.0.1'),
-    /** 0 takes any free one. */
-    port: z.int().min(0).max(65_535).default(port),
+    host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 or :: for all'),
+    port: z.int().min(0).max(65_535).default(port).describe('port to listen on; 0 takes any free one'),
   });
+
+/** Milliseconds, at most an hour. */
+const duration = (min: number) =>
+  z
+    .int()
+    .min(min)
+    .max(60 * MINUTE_MS);
 
 /** Configuration of the coordinator. Unknown keys are errors; what is missing gets its default. */
 export const coordinatorConfigSchema = z.strictObject({
-  /** Where database, adapters, updates and bundles lie; created where it is missing. */
-  dataFolder: z.string().min(1),
-  /** For silos and operators. */
-  grpc: listener(9470).prefault({}),
-  /** For /metrics, /healthz and /readyz. */
-  http: listener(9471).prefault({}),
+  dataFolder: z
+    .string()
+    .min(1)
+    .describe('folder of database, adapters, updates and bundles; created where it is missing'),
+  grpc: listener(9470).prefault({}).describe('for silos and operators'),
+  http: listener(9471).prefault({}).describe('for /metrics, /healthz and /readyz'),
   limits: z
     .strictObject({
-      /** Payload of one update or initial adapter. */
       maxUpdateBytes: z
         .int()
         .min(1)
-        .default(4 * GIB),
-      /** One file of a bundle. */
+        .default(4 * GIB)
+        .describe('payload of one update or initial adapter, bytes'),
       maxBundleFileBytes: z
         .int()
         .min(1)
-        .default(64 * GIB),
-      /** One gRPC message. */
+        .default(64 * GIB)
+        .describe('one file of a bundle, bytes'),
       maxMessageBytes: z
         .int()
         .min(64 * KIB)
         .max(GIB)
-        .default(DEFAULT_MAX_MESSAGE_BYTES),
-      /** Calls in flight on one connection. */
-      maxConcurrentStreams: z.int().min(8).max(100_000).default(128),
+        .default(DEFAULT_MAX_MESSAGE_BYTES)
+        .describe('one gRPC message, bytes'),
+      maxConcurrentStreams: z
+        .int()
+        .min(8)
+        .max(100_000)
+        .default(128)
+        .describe('calls in flight on one connection'),
     })
     .prefault({}),
-  /** Payload of one chunk that the coordinator sends, and asks silos to send. */
   chunkBytes: z
     .int()
     .min(4 * KIB)
     .max(MAX_CHUNK_BYTES)
-    .default(DEFAULT_CHUNK_BYTES),
-  /** How often silos have to be heard of; gone after three intervals of silence. */
-  heartbeatIntervalMs: z
-    .int()
-    .min(50)
-    .max(10 * MINUTE_MS)
-    .default(5000),
-  /** After a start, silos that were at work have so long to come back before they count as gone. */
-  reconnectGraceMs: z
-    .int()
-    .min(0)
-    .max(60 * MINUTE_MS)
-    .default(MINUTE_MS),
-  /** An upload that sends nothing for so long is given up; what has come stays for a continuation. */
-  streamIdleMs: z
-    .int()
-    .min(50)
-    .max(60 * MINUTE_MS)
-    .default(MINUTE_MS),
-  /** On shutdown, uploads under way get so long to finish. */
-  shutdownGraceMs: z
-    .int()
-    .min(0)
-    .max(60 * MINUTE_MS)
-    .default(8000),
+    .default(DEFAULT_CHUNK_BYTES)
+    .describe('payload of one chunk that the coordinator sends, and asks silos to send, bytes'),
+  heartbeatIntervalMs: duration(50)
+    .default(5000)
+    .describe('how often silos have to be heard of; gone after three intervals of silence'),
+  reconnectGraceMs: duration(0)
+    .default(MINUTE_MS)
+    .describe('after a start, silos that were at work have so long to come back before they count as gone'),
+  streamIdleMs: duration(50)
+    .default(MINUTE_MS)
+    .describe('an upload that sends nothing for so long is given up; what has come stays for a continuation'),
+  shutdownGraceMs: duration(0).default(8000).describe('on shutdown, uploads under way get so long to finish'),
 });
 
 export type CoordinatorConfig = Readonly<z.output<typeof coordinatorConfigSchema>>;

@@ -12,7 +12,7 @@ import type { Effect } from '../round/effects.js';
 import { initialState, type RunState } from '../round/state.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
-import type { AdapterFile, AdapterRecord, Store } from '../store/store.js';
+import type { AdapterFile, AdapterRecord, SiloRecord, Store } from '../store/store.js';
 import { AssignmentHub } from './assignment-hub.js';
 import { outstandingAssignments } from './assignments.js';
 import { ChangeFeed } from './change-feed.js';
@@ -103,7 +103,13 @@ export class Coordinator {
     this.refuseWhileDraining();
     const { runId, spec, initial } = request;
     const createdMs = this.clock.now();
-    const state = initialState(runId, spec);
+    const connected = this.silos.connected();
+    const namesOf = (role: SiloRole): readonly string[] =>
+      connected.filter((record) => record.role === role).map(({ silo }) => silo);
+    const state = initialState(runId, spec, {
+      trainers: namesOf('trainer'),
+      evaluators: namesOf('evaluator'),
+    });
     await this.store.createRun({ runId, spec, createdMs, state, initial });
     this.logger.info(
       { run: runId, method: spec.aggregation.method, rounds: spec.rounds.count },
@@ -111,12 +117,18 @@ export class Coordinator {
     );
     const run = this.#add({ runId, spec, createdMs, state, seq: 0 }, [{ ...initial, version: 0, createdMs }]);
     run.start();
-    // Evaluators first: they are to score the initial adapter before silos begin.
-    const silos = [...this.silos.connected()].sort((x, y) =>
-      x.role < y.role ? -1 : x.role > y.role ? 1 : 0,
-    );
-    await Promise.all(silos.map(({ silo, role }) => run.send({ type: 'join', silo, role })));
+    await this.#catchUp(run, connected);
+    await run.send({ type: 'begin' });
     return run;
+  }
+
+  /** Silos that came or went while the run was being stored. */
+  async #catchUp(run: RunActor, before: readonly SiloRecord[]): Promise<void> {
+    const now = this.silos.connected();
+    const isIn = (records: readonly SiloRecord[], silo: string): boolean =>
+      records.some((record) => record.silo === silo);
+    for (const { silo, role } of now) if (!isIn(before, silo)) await run.send({ type: 'join', silo, role });
+    for (const { silo } of before) if (!isIn(now, silo)) await run.send({ type: 'leave', silo });
   }
 
   /** The silo's assignments in all runs: what is outstanding, then what comes. */

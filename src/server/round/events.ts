@@ -4,6 +4,8 @@ import type { CountedUpdate } from './state.js';
 /** Everything that can happen to a run; plain JSON. `at` is ms since the Unix epoch, by the coordinator's clock. */
 export type RunEvent =
   | { readonly type: 'tick'; readonly at: number }
+  /** The run is created: whoever is connected at that moment is in the state already, so that nobody is first. */
+  | { readonly type: 'begin'; readonly at: number }
   | {
       readonly type: 'join';
       readonly at: number;

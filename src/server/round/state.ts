@@ -69,20 +69,28 @@ export interface RunState {
   readonly asked: readonly (readonly [silo: string, version: number])[];
 }
 
-export function initialState(runId: string, policy: RoundPolicy): RunState {
+/** Silos that are connected when a run is created, by role. */
+export type Connected = Pick<RunState, 'trainers' | 'evaluators'>;
+
+/** A run before its first event, which is `begin`. */
+export function initialState(
+  runId: string,
+  policy: RoundPolicy,
+  connected: Connected = { trainers: [], evaluators: [] },
+): RunState {
   return {
     runId,
     policy: { rounds: policy.rounds, evaluation: policy.evaluation },
     phase: 'waiting',
     outcome: null,
-    reason: `waiting for silos: 0 of ${policy.rounds.minSilos} trainers connected`,
+    reason: '',
     round: 0,
     attempt: 0,
     version: 0,
     startedMs: 0,
     dueMs: 0,
-    trainers: [],
-    evaluators: [],
+    trainers: [...connected.trainers].sort(),
+    evaluators: [...connected.evaluators].sort(),
     tasks: [],
     evaluations: [],
     asked: [],

@@ -27,6 +27,7 @@ type Handled = Exclude<RunEvent, { type: 'tick' }>;
 type Handler<T extends Handled['type']> = (state: RunState, event: RunEventOf<T>) => Step;
 
 const HANDLERS: { readonly [T in Handled['type']]: Handler<T> } = {
+  begin: (state, event) => then(askEvaluators(state, event.at), (now) => proceed(now, event.at)),
   join,
   leave,
   update,

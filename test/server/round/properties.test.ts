@@ -69,7 +69,7 @@ const runs = fc.record({
   count: fc.integer({ min: 1, max: 4 }),
   maxAttempts: fc.integer({ min: 1, max: 3 }),
   every: fc.nat(2),
-  actions: fc.array(action, { maxLength: 120 }),
+  actions: fc.array(action, { maxLength: 80 }),
 });
 
 function startOf(run: { minSilos: number; count: number; maxAttempts: number; every: number }): RunState {
@@ -90,7 +90,6 @@ describe('whatever happens', () => {
           const event = eventOf(state, given, at);
           const { state: after, effects, refusal } = step(state, event);
           state = after;
-          expect(JSON.parse(JSON.stringify(after))).toEqual(after);
           // Versions go up by one, only when an aggregation ends.
           expect(after.version - before.version).toBe(
             event.type === 'aggregated' && after.version !== before.version ? 1 : 0,
@@ -120,7 +119,7 @@ describe('whatever happens', () => {
               expect(outstandingTasks(after, effect.silo).map((task) => task.id)).toContain(effect.taskId);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -151,7 +150,7 @@ describe('whatever happens', () => {
         }
         expect(state.phase).toBe('done');
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 

@@ -3,6 +3,17 @@ import { nextWakeMs, outstandingTasks } from '../../../src/server/round/outstand
 import { policy, Table } from './support.js';
 
 describe('a run from start to end', () => {
+  it('asks everyone who is connected when it is created, however few it needs', () => {
+    const run = new Table(policy(), { trainers: ['c', 'a', 'b'], evaluators: [] });
+    run.send({ type: 'begin', at: 0 });
+    expect(run.assigned()).toEqual(['a', 'b', 'c']);
+    const scored = new Table(policy(), { trainers: ['a', 'b'], evaluators: ['e'] });
+    expect(scored.send({ type: 'begin', at: 0 }).assigned()).toEqual(['e']);
+    expect(scored.state.phase).toBe('evaluating');
+    const alone = new Table().send({ type: 'begin', at: 0 });
+    expect(alone.state.reason).toBe('waiting for silos: 0 of 2 trainers connected');
+  });
+
   it('waits for enough trainers, and says how many are missing', () => {
     const run = new Table().join('a');
     expect(run.state.phase).toBe('waiting');

@@ -1,6 +1,11 @@
 import type { RunEvent } from '../../../src/server/round/events.js';
 import type { Effect } from '../../../src/server/round/effects.js';
-import { initialState, type RoundPolicy, type RunState } from '../../../src/server/round/state.js';
+import {
+  initialState,
+  type Connected,
+  type RoundPolicy,
+  type RunState,
+} from '../../../src/server/round/state.js';
 import { step } from '../../../src/server/round/step.js';
 
 export function policy(
@@ -20,8 +25,8 @@ export class Table {
   effects: readonly Effect[] = [];
   refusal: string | undefined;
 
-  constructor(given: RoundPolicy = policy()) {
-    this.state = initialState('run', given);
+  constructor(given: RoundPolicy = policy(), connected?: Connected) {
+    this.state = initialState('run', given, connected);
   }
 
   send(event: RunEvent): this {
