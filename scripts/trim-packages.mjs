@@ -1,6 +1,6 @@
-// Takes out of node_modules what a container image does not run: binaries for other platforms and, with --coordinator,
-// the training engine, which the coordinator never loads.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+// Takes out of node_modules what a container image does not run: binaries for other platforms, sources and maps and,
+// with --coordinator, the training engine, which the coordinator never loads. For images only: it deletes in place.
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,7 +10,6 @@ const list = (...path) => (existsSync(join(modules, ...path)) ? readdirSync(join
 
 /** Packages that only the silo's side loads, and what only they depend on. */
 const TRAINING = ['onnxruntime-node', 'onnxruntime-common', 'adm-zip', 'global-agent', '@huggingface'];
-
 if (process.argv.includes('--coordinator')) for (const name of TRAINING) remove(name);
 
 // onnxruntime-node/bin/napi-v*/<platform>/<arch>/
@@ -20,6 +19,17 @@ for (const abi of list('onnxruntime-node', 'bin'))
       if (platform !== process.platform || arch !== process.arch)
         remove('onnxruntime-node', 'bin', abi, platform, arch);
 
-// What is never read at run time.
+// npm installs libsql for both C libraries where it cannot tell them apart.
+const glibc = process.report.getReport().header.glibcVersionRuntime !== undefined;
+for (const name of list('@libsql')) if (name.endsWith(glibc ? '-musl' : '-gnu')) remove('@libsql', name);
+
 for (const path of readdirSync(modules, { recursive: true }))
-  if (/\.(d\.[cm]?ts|[cm]?js\.map|d\.[cm]?ts\.map)$/.test(path)) remove(path);
+  if (/\.([cm]?tsx?|map)$/.test(path)) remove(path);
+
+/** Folders that nothing is left in, from the inside out. */
+function removeEmpty(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) removeEmpty(join(folder, entry.name));
+  if (readdirSync(folder).length === 0) rmdirSync(folder);
+}
+removeEmpty(modules);
