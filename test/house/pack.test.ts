@@ -31,6 +31,7 @@ const npm = (args: readonly string[], cwd: string): Promise<{ stdout: string }> 
 describe('the package that silos install', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fedrot-pack-'));
   const silo = join(folder, 'silo');
+  const main = join(silo, 'node_modules/fedrot/dist/cli/main.js');
   let packed: Packed;
 
   beforeAll(async () => {
@@ -90,7 +91,9 @@ describe('the package that silos install', () => {
     const commands = [...stdout.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name]) => name!);
     expect(commands).toEqual(expect.arrayContaining(['coordinator', 'client', 'run', 'adapter', 'bundle']));
     for (const command of commands.filter((name) => name !== 'help'))
-      expect((await fedrot(command, '--help')).stdout).toMatch(new RegExp(`^Usage: fedrot ${command}`));
+      expect((await exec(process.execPath, [main, command, '--help'], { cwd: silo })).stdout).toMatch(
+        new RegExp(`^Usage: fedrot ${command}`),
+      );
   });
 
   test('ONNX Runtime loads', async () => {
@@ -107,7 +110,7 @@ describe('the package that silos install', () => {
     try {
       const args = ['coordinator', '--json', '--data-folder', join(folder, 'data')];
       const coordinator = processes.start('coordinator', [...args, '--grpc-port', '0', '--http-port', '0'], {
-        script: join(silo, 'node_modules/fedrot/dist/cli/main.js'),
+        script: main,
         cwd: silo,
       });
       const { httpPort } = await coordinator.ready();
