@@ -5,13 +5,12 @@ import { batchFeeds, countedLabels } from './batch-feeds.js';
 import { IGNORED_LABEL } from './cross-entropy.js';
 import { freeDense } from './dense.js';
 import { encodeModel } from './ir/codec.js';
-import { loadModel } from './ir/files.js';
 import type { Model, ValueInfo } from './ir/graph.js';
-import { normalizeModel } from './ir/normalize.js';
 import { injectLora } from './lora.js';
 import { makeOptimizer } from './optimizers/make-optimizer.js';
 import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
 import { openRuntime, type Runtime, type RuntimeTensor } from './ort.js';
+import { readForTraining } from './read-model.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
 import type { Batch, EvaluationResult, SessionOptions, StepResult } from './session-types.js';
 import { probeTypes } from './shapes/probe.js';
@@ -43,7 +42,7 @@ interface Graphs {
 /** Loads the model, makes parameters of LoRA factors and heads, and builds both graphs. */
 async function buildGraphs(options: SessionOptions, parameters: readonly Parameter[]): Promise<Graphs> {
   const { folder } = options;
-  const base = normalizeModel(loadModel(folder, options.file), folder);
+  const base = await readForTraining(folder, options.file);
   const model = injectLora(freeDense(base, options.dense), options.lora);
   const types = await probeTypes(model, folder);
   const wanted = parameters.filter(({ trained }) => trained).map(({ input }) => input);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { checkGolden, goldenInputs, goldenOptions, type Adapter } from './support/golden.js';
@@ -6,7 +7,15 @@ import { goldenNote, goldenTrain, hasGolden } from './support/shared.js';
 const HEADS = ['lora', 'lora-head'] as const;
 const PLAIN = ['lora'] as const;
 
-/** Folders whose ONNX files of opset 14 to 18 hold only operators that have a rule, and the adapters they come with. */
+const FILES = [
+  'model.onnx',
+  'model-legacy.onnx',
+  'model-op23.onnx',
+  'model-ort.onnx',
+  'model-ort-fused.onnx',
+];
+
+/** Folders and the adapters they come with. */
 const FOLDERS: readonly (readonly [string, readonly Adapter[]])[] = [
   ['bert', HEADS],
   ['roberta', HEADS],
@@ -20,7 +29,7 @@ const FOLDERS: readonly (readonly [string, readonly Adapter[]])[] = [
 
 describe.skipIf(!hasGolden)(`PyTorch + PEFT${goldenNote}`, () => {
   for (const [name, adapters] of FOLDERS)
-    for (const file of ['model.onnx', 'model-legacy.onnx'])
+    for (const file of FILES.filter((known) => existsSync(join(goldenTrain, name, known))))
       it.each(adapters)(`${name}/${file} with %s`, async (adapter) => {
         const folder = join(goldenTrain, name);
         const options = goldenOptions(folder, file, adapter);

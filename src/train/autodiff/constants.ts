@@ -1,5 +1,5 @@
 import type { Graph, TensorValue } from '../ir/graph.js';
-import type { Constants } from './rule.js';
+import type { Constants } from './node-view.js';
 
 /** Initializers whose bytes are in memory. (Constant nodes have become initializers before: ir/normalize.ts.) */
 export function inlineConstants(graph: Graph): Constants {

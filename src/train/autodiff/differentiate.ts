@@ -4,7 +4,8 @@ import { isFloating } from '../ir/element-type.js';
 import type { Model, Node } from '../ir/graph.js';
 import type { ValueTypes } from '../shapes/extent.js';
 import { Emitter } from './emitter.js';
-import { Call, type Constants } from './rule.js';
+import type { Constants } from './node-view.js';
+import { Call } from './rule.js';
 import { findRule, stopsGradient } from './table.js';
 
 export interface DifferentiateOptions {

@@ -13,7 +13,11 @@ import { isStatic, type Extent } from '../shapes/extent.js';
 export class Emitter {
   readonly #memo = new Map<string, string>();
 
-  constructor(readonly builder: GraphBuilder) {
+  /** `prefix` begins the names of what is emitted. */
+  constructor(
+    readonly builder: GraphBuilder,
+    private readonly prefix = 'grad',
+  ) {
     if (builder.opset < 11)
       throw new FedrotError(
         'model_unsupported',
@@ -26,7 +30,7 @@ export class Emitter {
   }
 
   op(type: string, inputs: readonly string[], attributes: Attributes = {}): string {
-    return this.builder.op(type, inputs, attributes, this.builder.fresh(`grad/${type}`));
+    return this.builder.op(type, inputs, attributes, this.builder.fresh(`${this.prefix}/${type}`));
   }
 
   #once(key: string, make: () => string): string {
@@ -35,7 +39,7 @@ export class Emitter {
     return name;
   }
 
-  constant(value: TensorValue, hint = 'grad/const'): string {
+  constant(value: TensorValue, hint = `${this.prefix}/const`): string {
     return this.builder.constant(value, hint);
   }
 

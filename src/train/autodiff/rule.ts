@@ -1,26 +1,13 @@
-import { FedrotError } from '../../errors.js';
-import type { ElementType, Graph, Node, TensorValue } from '../ir/graph.js';
-import { tensorNumbers } from '../ir/tensor-value.js';
-import { positiveAxis, type Extent, type ValueTypes } from '../shapes/extent.js';
+import type { Node } from '../ir/graph.js';
+import type { ValueTypes } from '../shapes/extent.js';
 import type { Emitter } from './emitter.js';
+import { NodeView, type Constants } from './node-view.js';
 
 /** Gradients by input; undefined where there is none. Each has the type and the run-time shape of its input. */
 export type Gradients = readonly (string | undefined)[];
 
 /** Emits the nodes that turn gradients of a node's outputs into gradients of its inputs. */
 export type GradientRule = (call: Call) => Gradients;
-
-/** What an attribute of each kind holds. */
-interface AttributeValues {
-  int: number;
-  float: number;
-  string: string;
-  tensor: TensorValue;
-  ints: readonly number[];
-  floats: readonly number[];
-  strings: readonly string[];
-  graph: Graph;
-}
 
 /** One line of the table: which operator, from which version of it on, and what to emit. */
 export interface OpRule {
@@ -32,53 +19,23 @@ export interface OpRule {
   readonly gradient: GradientRule;
 }
 
-/** What the walker knows about constants. */
-export interface Constants {
-  /** The tensor behind a name if it is an initializer with its bytes at hand, else undefined. */
-  constant(value: string): TensorValue | undefined;
-}
-
-/** A node as its rule sees it. */
-export class Call {
+/** A node as its gradient rule sees it. */
+export class Call extends NodeView {
   constructor(
-    readonly node: Node,
-    /** The operator's own version, e.g. 13 for Softmax at opset 18. */
-    readonly version: number,
-    readonly emit: Emitter,
-    private readonly types: ValueTypes,
-    private readonly constants: Constants,
+    node: Node,
+    version: number,
+    emit: Emitter,
+    types: ValueTypes,
+    constants: Constants,
     private readonly outputGradients: readonly (string | undefined)[],
     private readonly wantedInputs: readonly boolean[],
-  ) {}
-
-  /** For messages: op, name and version. */
-  get where(): string {
-    const { op, domain, name } = this.node;
-    return `${domain === '' ? '' : `${domain}::`}${op} node "${name}" (version ${this.version})`;
-  }
-
-  /** Throws op_unsupported with the node's name in front. */
-  refuse(why: string): never {
-    throw new FedrotError('op_unsupported', `${this.where}: ${why}`);
+  ) {
+    super(node, version, emit, types, constants);
   }
 
   /** True where the gradient of this input is asked for. */
   wants(input: number): boolean {
     return this.wantedInputs[input] ?? false;
-  }
-
-  has(input: number): boolean {
-    return (this.node.inputs[input] ?? '') !== '';
-  }
-
-  x(input: number): string {
-    const name = this.node.inputs[input] ?? '';
-    return name === '' ? this.refuse(`input ${input} is missing`) : name;
-  }
-
-  y(output: number): string {
-    const name = this.node.outputs[output] ?? '';
-    return name === '' ? this.refuse(`output ${output} is missing`) : name;
   }
 
   /** Gradient of an output, or undefined where nothing that counts depends on it. */
@@ -95,60 +52,8 @@ export class Call {
     );
   }
 
-  type(value: string): ElementType {
-    return this.types.type(value);
-  }
-
-  dims(value: string): readonly Extent[] {
-    return this.types.dims(value);
-  }
-
-  xDims(input: number): readonly Extent[] {
-    return this.types.dims(this.x(input));
-  }
-
-  yDims(output = 0): readonly Extent[] {
-    return this.types.dims(this.y(output));
-  }
-
-  rank(value: string): number {
-    return this.types.dims(value).length;
-  }
-
   /** A gradient of the first output's shape, summed over the dimensions along which `input` was broadcast. */
   sumTo(gradient: string, input: number): string {
     return this.emit.sumTo(gradient, this.yDims(), this.xDims(input), this.x(input), this.where);
-  }
-
-  attribute<K extends keyof AttributeValues>(name: string, kind: K): AttributeValues[K] | undefined {
-    const attribute = this.node.attributes[name];
-    if (attribute === undefined) return undefined;
-    if (attribute.kind !== kind) return this.refuse(`attribute ${name} is ${attribute.kind}, not ${kind}`);
-    return attribute.value as AttributeValues[K];
-  }
-
-  int(name: string, otherwise: number): number {
-    return this.attribute(name, 'int') ?? otherwise;
-  }
-
-  float(name: string, otherwise: number): number {
-    return this.attribute(name, 'float') ?? otherwise;
-  }
-
-  /** Numbers of a constant input, or undefined where it is left out or computed at run time. */
-  numbers(input: number): number[] | undefined {
-    if (!this.has(input)) return undefined;
-    const value = this.constants.constant(this.x(input));
-    return value === undefined ? undefined : tensorNumbers(value);
-  }
-
-  /**
-   * Axes given as an attribute in old versions and as a constant input in new ones, counted from the front.
-   * undefined where they are left out.
-   */
-  axes(input: number, rank: number): number[] | undefined {
-    const listed = this.attribute('axes', 'ints') ?? this.numbers(input);
-    if (listed === undefined && this.has(input)) return this.refuse('axes that are computed at run time');
-    return listed?.map((axis) => positiveAxis(axis, rank));
   }
 }

@@ -35,12 +35,7 @@ interface Meta {
   >;
 }
 
-type Weights = Readonly<
-  Record<
-    string,
-    { readonly initializer: string; readonly layout: string; readonly columns?: readonly [number, number] }
-  >
->;
+type Weights = Readonly<Record<string, { readonly initializer: string; readonly layout: string }>>;
 
 interface Losses {
   readonly loss_lora: number;
@@ -73,6 +68,12 @@ export function readTensors(path: string): NamedTensor[] {
   return tensors;
 }
 
+/** `in x out, columns 64..96 of a merged weight` */
+function firstOutput(layout: string): { firstOutput?: number } {
+  const columns = /columns (\d+)\.\./.exec(layout);
+  return columns === null ? {} : { firstOutput: Number(columns[1]) };
+}
+
 function loraSites(meta: Meta, weights: Weights): LoraSite[] {
   return Object.entries(meta.adapted_modules).map(([name, size]) => {
     const weight = weights[name];
@@ -84,8 +85,8 @@ function loraSites(meta: Meta, weights: Weights): LoraSite[] {
         ...size,
         weight: {
           initializer: weight?.initializer ?? '',
-          layout: weight?.layout === 'out x in' ? 'out_in' : 'in_out',
-          ...(weight?.columns === undefined ? {} : { firstOutput: weight.columns[0] }),
+          layout: weight?.layout.startsWith('out x in') === true ? 'out_in' : 'in_out',
+          ...firstOutput(weight?.layout ?? ''),
         },
       },
     };
