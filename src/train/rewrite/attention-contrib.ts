@@ -82,16 +82,6 @@ const attention: Rewrite = (view) => {
   return [mergeHeads(emit, y), present];
 };
 
-/** Heads of packed [batch, sequence, heads, parts, size], as [batch, heads, sequence, size]. */
-function unpack(view: NodeView, { name, dims }: Shaped, which: number): Shaped {
-  const { emit } = view;
-  const part = emit.op('Gather', [name, emit.scalar('int64', which)], { axis: int(3) });
-  return {
-    name: emit.transpose(part, [0, 2, 1, 3]),
-    dims: [dims[0] ?? '', dims[2] ?? '', dims[1] ?? '', dims[4] ?? ''],
-  };
-}
-
 /** Query, key and value of MultiHeadAttention in each of the forms that its inputs may have. */
 function projections(view: NodeView, heads: number): readonly [Shaped, Shaped, Shaped] {
   const { emit } = view;
@@ -103,18 +93,11 @@ function projections(view: NodeView, heads: number): readonly [Shaped, Shaped, S
     const part = columns(emit, value(3), from, width);
     return { ...x, name: emit.add(x.name, part.name) };
   };
-  if (first.dims.length === 5) {
-    if (view.has(3)) view.refuse('a bias together with packed inputs');
-    return [unpack(view, first, 0), unpack(view, first, 1), unpack(view, first, 2)];
-  }
+  if (first.dims.length !== 3 || !view.has(1) || view.xDims(1).length === 5)
+    return view.refuse('packed inputs, which ONNX Runtime has no CPU kernel for');
   const hidden = fixed(view, first.dims[2], 'the hidden size');
   const q = splitHeads(view, bias(0, first), heads);
-  if (!view.has(1)) return view.refuse('a query without keys');
   const key = value(1);
-  if (key.dims.length === 5) {
-    if (view.has(3)) view.refuse('a bias together with packed inputs');
-    return [q, unpack(view, key, 0), unpack(view, key, 1)];
-  }
   if (key.dims.length === 4) return [q, key, value(2)];
   return [q, splitHeads(view, bias(hidden, key), heads), splitHeads(view, bias(2 * hidden, value(2)), heads)];
 }

@@ -48,11 +48,13 @@ const embedLayerNormalization: Rewrite = (view) => {
     : emit.unsqueeze(emit.range(emit.dim(view.x(0), view.xDims(0), 1)), [0]);
   const words = emit.add(row(2, view.x(0)), row(3, positions));
   const sum = view.has(4) ? emit.add(words, row(4, view.x(1))) : words;
-  let count: string | undefined;
-  if ((view.node.outputs[1] ?? '') !== '') {
-    if (!view.has(7)) return view.refuse('an output mask_index without a mask');
-    count = emit.reduceSum(view.x(7), [1], false);
-  }
+  const wanted = (view.node.outputs[1] ?? '') !== '';
+  // Without a mask ONNX Runtime gives zeros.
+  const count = !wanted
+    ? undefined
+    : view.has(7)
+      ? emit.reduceSum(view.x(7), [1], false)
+      : emit.zeros(emit.dim(view.x(0), view.xDims(0), 0), 'int32');
   return [norm(view, 'LayerNormalization', sum, [view.x(5), view.x(6)]), count, sum];
 };
 
