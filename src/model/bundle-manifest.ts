@@ -39,6 +39,29 @@ const denseModule = z.strictObject({
     .min(1),
 });
 
+/** What the graph's logits mean, and whether they are scores of classes that have names. */
+export const TASK_LABELLED = {
+  /** One class for a text or a pair of texts: batch × labels. */
+  'text-classification': true,
+  /** One number for a text or a pair of texts: batch × 1. */
+  'text-regression': false,
+  /** One class for each token: batch × sequence × labels. */
+  'token-classification': true,
+  /** The next token at each position: batch × sequence × vocabulary. */
+  'causal-lm': false,
+} as const;
+
+const taskEntry = z
+  .strictObject({
+    kind: z.enum(Object.keys(TASK_LABELLED) as (keyof typeof TASK_LABELLED)[]),
+    /** In the order of the class index; empty where the task has no classes. */
+    labels: z.array(z.string().min(1)),
+  })
+  .refine(({ kind, labels }) => (TASK_LABELLED[kind] ? labels.length >= 2 : labels.length === 0), {
+    error: 'a task with classes needs at least 2, one without has none',
+    path: ['labels'],
+  });
+
 /** manifest.json: docs/bundle.md explains every key. */
 export const bundleManifestSchema = z.strictObject({
   format: z.literal('fedrot-bundle'),
@@ -47,11 +70,7 @@ export const bundleManifestSchema = z.strictObject({
   software: z.string(),
   /** Every file of the bundle but the manifest, in order of name. */
   files: z.array(fileEntry).min(1),
-  task: z.strictObject({
-    kind: z.literal('text-classification'),
-    /** In the order of the class index. */
-    labels: z.array(z.string().min(1)).min(2),
-  }),
+  task: taskEntry,
   model: z.strictObject({
     file: fileName,
     inputs: z.array(

@@ -7,7 +7,12 @@ import type { Bundle } from './bundle.js';
  * no more tokens than the model has positions. Throws config_invalid.
  */
 export function checkTask({ manifest }: Pick<Bundle, 'manifest'>, task: TaskSpec): void {
-  const { labels } = manifest.task;
+  const { kind, labels } = manifest.task;
+  if (task.kind !== kind)
+    throw new FedrotError(
+      'config_invalid',
+      `task.kind: the run says ${task.kind}, but the bundle was made for ${kind}`,
+    );
   if (labels.length !== task.labels.length || labels.some((label, i) => label !== task.labels[i]))
     throw new FedrotError(
       'config_invalid',

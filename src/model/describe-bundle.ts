@@ -67,7 +67,7 @@ export async function describeBundle(
     version: 1,
     software: software(),
     files: await digests(folder, names),
-    task: { kind: 'text-classification', labels: imported.labels },
+    task: imported.task,
     model: {
       file: MODEL_FILE,
       inputs: graph.inputs.map(({ name, type, dims }) => ({ name, type, dims })),

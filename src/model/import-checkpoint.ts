@@ -2,13 +2,21 @@ import { FedrotError } from '../errors.js';
 import type { Model } from '../train/ir/graph.js';
 import type { AdaptableModule, DenseModule } from '../train/modules.js';
 import { architectureOf } from './architectures.js';
-import { checkConfig, commonConfig, type Architecture } from './architectures/architecture.js';
+import {
+  checkConfig,
+  commonConfig,
+  type Architecture,
+  type ModelHead,
+} from './architectures/architecture.js';
 import type { Checkpoint } from './checkpoint.js';
 import { ModelBuilder } from './model-builder.js';
+import { isLabelled, TASK_HEADS, TASK_KINDS, type BundleTask, type TaskKind } from './tasks.js';
 import type { WeightSink } from './weight-sink.js';
 import { WeightSource } from './weight-source.js';
 
 export interface ImportOptions {
+  /** What the model is for; default text-classification where the architecture has such a head, else causal-lm. */
+  readonly task?: TaskKind | undefined;
   /** Class names in the order of the class index; default the checkpoint's id2label, where it has a head. */
   readonly labels?: readonly string[] | undefined;
   /** What a new head derives from. */
@@ -17,11 +25,11 @@ export interface ImportOptions {
   readonly head?: 'auto' | 'new' | undefined;
 }
 
-/** A checkpoint as an ONNX graph with the output `logits` (batch × labels). */
+/** A checkpoint as an ONNX graph with the output `logits`. */
 export interface ImportedModel {
   readonly model: Model;
   readonly modelType: string;
-  readonly labels: readonly string[];
+  readonly task: BundleTask;
   readonly adaptable: readonly AdaptableModule[];
   readonly dense: readonly DenseModule[];
   /** The head's modules, as PEFT's modules_to_save names them. */
@@ -37,9 +45,9 @@ export interface ImportedModel {
 }
 
 /**
- * Builds a text classifier from a checkpoint; weights go to `sink` one at a time. Throws model_unsupported
- * for an architecture that is not in the table, option_invalid where the labels do not fit the checkpoint's
- * head, file_invalid for weights that do not fit config.json.
+ * Builds a model for a task from a checkpoint; weights go to `sink` one at a time. Throws model_unsupported for an
+ * architecture that is not in the table or has no head for the task, option_invalid where the labels do not fit the
+ * task or the checkpoint's head, file_invalid for weights that do not fit config.json.
  */
 export function importCheckpoint(
   checkpoint: Checkpoint,
@@ -48,23 +56,25 @@ export function importCheckpoint(
 ): ImportedModel {
   const modelType = checkpoint.config.model_type;
   const architecture = architectureOf(modelType);
+  const kind = options.task ?? (architecture.heads.sequence ? 'text-classification' : 'causal-lm');
+  const head = headOf(architecture, modelType, kind);
   const common = checkConfig(commonConfig, checkpoint.config);
   const weights = new WeightSource(checkpoint, {
     basePrefix: architecture.basePrefix,
     initializerRange: common.initializer_range,
     seed: options.seed,
-    newModules: options.head === 'new' ? architecture.headModules : [],
+    newModules: options.head === 'new' ? head.modules : [],
   });
-  const labels = chooseLabels(weights, architecture, common.id2label, options);
+  const task = chooseTask(kind, weights, head, common.id2label, options);
   const builder = new ModelBuilder(weights, sink);
-  const { maxTokens, vocabulary } = architecture.buildClassifier(builder, checkpoint.config, labels.length);
+  const { maxTokens, vocabulary } = head.build(builder, checkpoint.config, task.labels.length || 1);
   return {
     model: builder.build(),
     modelType,
-    labels,
+    task,
     adaptable: builder.adaptable,
     dense: builder.dense,
-    headModules: architecture.headModules,
+    headModules: head.modules,
     madeModules: weights.made,
     unusedTensors: weights.unused,
     maxTokens,
@@ -72,13 +82,44 @@ export function importCheckpoint(
   };
 }
 
+function headOf(architecture: Architecture, modelType: string, kind: TaskKind): ModelHead {
+  const head = architecture.heads[TASK_HEADS[kind]];
+  if (head !== undefined) return head;
+  const able = TASK_KINDS.filter((other) => architecture.heads[TASK_HEADS[other]] !== undefined);
+  throw new FedrotError(
+    'model_unsupported',
+    `task: a model of type ${modelType} cannot be built for ${kind}; it can for ${able.join(', ')}`,
+  );
+}
+
+function chooseTask(
+  kind: TaskKind,
+  weights: WeightSource,
+  head: ModelHead,
+  id2label: Readonly<Record<string, string>> | undefined,
+  options: ImportOptions,
+): BundleTask {
+  if (isLabelled(kind)) return { kind, labels: [...chooseLabels(weights, head, id2label, options)] };
+  if (options.labels !== undefined)
+    throw new FedrotError('option_invalid', `labels: a model for ${kind} has no labels; leave them out`);
+  if (kind === 'causal-lm' && options.head === 'new')
+    throw new FedrotError('option_invalid', 'head: a language model keeps its head; leave `new` out');
+  const rows = options.head === 'new' ? 1 : (weights.shape(head.tensor)?.[0] ?? 1);
+  if (kind === 'text-regression' && rows !== 1)
+    throw new FedrotError(
+      'option_invalid',
+      `task: text-regression needs a head with one output, but the checkpoint's has ${rows}; ask for a new head (head: new)`,
+    );
+  return { kind, labels: [] };
+}
+
 function chooseLabels(
   weights: WeightSource,
-  architecture: Architecture,
+  modelHead: ModelHead,
   id2label: Readonly<Record<string, string>> | undefined,
   { labels, head }: ImportOptions,
 ): readonly string[] {
-  const classes = head === 'new' ? undefined : weights.shape(architecture.headTensor)?.[0];
+  const classes = head === 'new' ? undefined : weights.shape(modelHead.tensor)?.[0];
   const names = Object.entries(id2label ?? {})
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([, name]) => name);

@@ -68,18 +68,9 @@ export class WeightSource {
     return this.checkpoint.read(found);
   }
 
-  /** Weight (out × in) and bias of a linear module; made anew where they are missing and may be. */
-  linear(
-    module: string,
-    [out, inner]: readonly [number, number],
-    missing: Missing,
-  ): { readonly weight: Float32Array; readonly bias: Float32Array } {
-    if (missing === 'make' && (this.#isNew(module) || !this.has(`${module}.weight`)))
-      return this.make(module, [out, inner]);
-    return {
-      weight: this.read(`${module}.weight`, [out, inner]),
-      bias: this.read(`${module}.bias`, [out]),
-    };
+  /** Whether a module's weights are drawn at random: they are missing, or a new one was asked for. */
+  isMade(module: string): boolean {
+    return this.#isNew(module) || !this.has(`${module}.weight`);
   }
 
   /**

@@ -54,7 +54,7 @@ describe.each(['bert', 'roberta', 'distilbert', 'electra'])('%s', (name) => {
     expect(relativeError(actual.data, logits.flat())).toBeLessThan(2e-6);
     expect(imported).toMatchObject({
       modelType: name,
-      labels: ['ham', 'spam', 'neither'],
+      task: { kind: 'text-classification', labels: ['ham', 'spam', 'neither'] },
       madeModules: [],
       unusedTensors: [],
       vocabulary: 40,

@@ -1,4 +1,5 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openBundle } from '../../src/model/bundle.js';
@@ -79,10 +80,11 @@ describe.skipIf(sharedRoot === undefined)(`golden checkpoints through a bundle (
   const CASES = ['bert', 'roberta', 'distilbert'].flatMap((name) =>
     (['lora', 'lora-head'] as const).map((adapter) => [name, adapter] as const),
   );
+  const LANGUAGE_MODELS = ['gpt2', 'llama', 'qwen2', 'qwen3', 'mistral'].map((name) => [name, 'lora'] as const);
 
-  it.each(CASES)('%s, %s: logits, loss, gradients and steps of PyTorch + PEFT', async (name, adapter) => {
+  it.each([...CASES, ...LANGUAGE_MODELS])('%s, %s: logits, loss, gradients and steps of PyTorch + PEFT', async (name, adapter) => {
     const golden = join(sharedRoot!, 'data/golden/train', name);
-    folder = await tinyCheckpoint(name);
+    folder = await mkdtemp(join(tmpdir(), 'fedrot-golden-'));
     await cp(join(golden, 'checkpoint'), join(folder, 'checkpoint'), { recursive: true });
     await writeFile(join(folder, 'checkpoint/tokenizer.json'), JSON.stringify(TINY_TOKENIZER));
     const bundle = await openBundle((await tinyBundle(folder)).folder, { verify: true });

@@ -3,6 +3,9 @@ import type { CheckpointConfig } from '../checkpoint.js';
 import { checkJson } from '../json-file.js';
 import type { ModelBuilder } from '../model-builder.js';
 
+/** What a model gives: one row of scores for a text, one for each of its tokens, or the next token's. */
+export type HeadKind = 'sequence' | 'token' | 'causal-lm';
+
 /** How an architecture looks to the importer: one file each, listed in ../architectures.ts. */
 export interface Architecture {
   /** Values of config.json's model_type that it builds. */
@@ -12,20 +15,26 @@ export interface Architecture {
    * base_model_prefix).
    */
   readonly basePrefix: string;
+  /** The heads that it can be built with. */
+  readonly heads: Readonly<Partial<Record<HeadKind, ModelHead>>>;
+}
+
+export interface ModelHead {
   /**
    * A tensor whose rows are the classes of the checkpoint's head; absent where the checkpoint has no head.
    */
-  readonly headTensor: string;
+  readonly tensor: string;
   /** Modules of the head by their common name, as PEFT's modules_to_save names them. */
-  readonly headModules: readonly string[];
+  readonly modules: readonly string[];
   /**
-   * Adds inputs, layers and the output `logits` (batch × labels) to the builder's graph. Throws file_invalid
+   * Adds inputs, layers and the output `logits` to the builder's graph: batch × outputs (sequence), batch × sequence ×
+   * outputs (token) or batch × sequence × vocabulary (causal-lm, which has no use for `outputs`). Throws file_invalid
    * for a config or weights that do not fit, model_unsupported for a variant that is not covered.
    */
-  readonly buildClassifier: (m: ModelBuilder, config: CheckpointConfig, labels: number) => BuiltClassifier;
+  readonly build: (m: ModelBuilder, config: CheckpointConfig, outputs: number) => BuiltModel;
 }
 
-export interface BuiltClassifier {
+export interface BuiltModel {
   /** The longest sequence that the position embeddings allow, special tokens included. */
   readonly maxTokens: number;
   /** Token ids are below this. */

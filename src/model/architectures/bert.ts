@@ -4,6 +4,7 @@ import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
 import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { tokenHead } from './token-head.js';
 
 /** The sum of a token's word, type and position vectors, normalized: batch × sequence × hidden. */
 function embeddings(m: ModelBuilder, config: z.output<typeof encoderConfig>): string {
@@ -44,21 +45,38 @@ export function bertEncoder(m: ModelBuilder, raw: CheckpointConfig, rows: Encode
 }
 
 /**
- * BERT (Devlin et al., arXiv 1810.04805) as transformers' BertForSequenceClassification: pooled first token,
- * then a linear head.
+ * BERT (Devlin et al., arXiv 1810.04805) as transformers' BertForSequenceClassification (pooled first token, then a
+ * linear head) and BertForTokenClassification.
  */
 export const bert: Architecture = {
   modelTypes: ['bert'],
   basePrefix: 'bert.',
-  headTensor: 'classifier.weight',
-  headModules: ['classifier'],
-  buildClassifier(m, raw, labels) {
-    const config = checkConfig(encoderConfig, raw);
-    const hidden = config.hidden_size;
-    const first = m.graph.op('Squeeze', [bertEncoder(m, raw, 'first'), m.vector([1])]);
-    const dense = m.linear('bert.pooler.dense', first, { in: hidden, out: hidden, missing: 'make' });
-    const pooled = m.graph.op('Tanh', [dense]);
-    outputLogits(m, m.linear('classifier', pooled, { in: hidden, out: labels, missing: 'make' }), labels);
-    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
+  heads: {
+    sequence: {
+      tensor: 'classifier.weight',
+      modules: ['classifier'],
+      build(m, raw, outputs) {
+        const config = checkConfig(encoderConfig, raw);
+        const hidden = config.hidden_size;
+        const first = m.graph.op('Squeeze', [bertEncoder(m, raw, 'first'), m.vector([1])]);
+        const dense = m.linear('bert.pooler.dense', first, { in: hidden, out: hidden, missing: 'make' });
+        const pooled = m.graph.op('Tanh', [dense]);
+        outputLogits(
+          m,
+          m.linear('classifier', pooled, { in: hidden, out: outputs, missing: 'make' }),
+          outputs,
+        );
+        return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
+      },
+    },
+    token: tokenHead((m, raw) => {
+      const config = checkConfig(encoderConfig, raw);
+      return {
+        rows: bertEncoder(m, raw, 'all'),
+        hidden: config.hidden_size,
+        maxTokens: config.max_position_embeddings,
+        vocabulary: config.vocab_size,
+      };
+    }),
   },
 };

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, type Architecture } from './architecture.js';
-import { attentionBias, encoder, type LayerNames } from './encoder-layer.js';
+import { attentionBias, encoder, type EncoderOptions, type LayerNames } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { tokenHead } from './token-head.js';
 
 /** With the defaults of transformers' DistilBertConfig. */
 const distilbertConfig = z.looseObject({
@@ -37,37 +38,53 @@ function embeddings(m: ModelBuilder, config: DistilbertConfig): string {
   return m.layerNorm(name('LayerNorm'), m.graph.op('Add', [words, places]), config.dim, EPSILON);
 }
 
+function distilbertEncoder(m: ModelBuilder, config: DistilbertConfig, rows: EncoderOptions['rows']): string {
+  declareInputs(m, ['input_ids', 'attention_mask']);
+  return encoder(m, embeddings(m, config), {
+    prefix: (layer) => `distilbert.transformer.layer.${layer}.`,
+    names: NAMES,
+    layers: config.n_layers,
+    shape: {
+      hidden: config.dim,
+      heads: config.n_heads,
+      intermediate: config.hidden_dim,
+      activation: config.activation,
+      epsilon: EPSILON,
+    },
+    bias: attentionBias(m, 'attention_mask'),
+    rows,
+  });
+}
+
 /**
- * DistilBERT (Sanh et al., arXiv 1910.01108) as transformers' DistilBertForSequenceClassification: first
- * token, dense, ReLU, linear.
+ * DistilBERT (Sanh et al., arXiv 1910.01108) as transformers' DistilBertForSequenceClassification (first token, dense,
+ * ReLU, linear) and DistilBertForTokenClassification.
  */
 export const distilbert: Architecture = {
   modelTypes: ['distilbert'],
   basePrefix: 'distilbert.',
-  headTensor: 'classifier.weight',
-  headModules: ['pre_classifier', 'classifier'],
-  buildClassifier(m, raw, labels) {
-    const config = checkConfig(distilbertConfig, raw);
-    const { dim } = config;
-    declareInputs(m, ['input_ids', 'attention_mask']);
-    const rows = encoder(m, embeddings(m, config), {
-      prefix: (layer) => `distilbert.transformer.layer.${layer}.`,
-      names: NAMES,
-      layers: config.n_layers,
-      shape: {
-        hidden: dim,
-        heads: config.n_heads,
-        intermediate: config.hidden_dim,
-        activation: config.activation,
-        epsilon: EPSILON,
+  heads: {
+    sequence: {
+      tensor: 'classifier.weight',
+      modules: ['pre_classifier', 'classifier'],
+      build(m, raw, outputs) {
+        const config = checkConfig(distilbertConfig, raw);
+        const { dim } = config;
+        const first = m.graph.op('Squeeze', [distilbertEncoder(m, config, 'first'), m.vector([1])]);
+        const dense = m.linear('pre_classifier', first, { in: dim, out: dim, missing: 'make' });
+        const kept = m.graph.op('Relu', [dense]);
+        outputLogits(m, m.linear('classifier', kept, { in: dim, out: outputs, missing: 'make' }), outputs);
+        return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
       },
-      bias: attentionBias(m, 'attention_mask'),
-      rows: 'first',
-    });
-    const first = m.graph.op('Squeeze', [rows, m.vector([1])]);
-    const dense = m.linear('pre_classifier', first, { in: dim, out: dim, missing: 'make' });
-    const kept = m.graph.op('Relu', [dense]);
-    outputLogits(m, m.linear('classifier', kept, { in: dim, out: labels, missing: 'make' }), labels);
-    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
+    },
+    token: tokenHead((m, raw) => {
+      const config = checkConfig(distilbertConfig, raw);
+      return {
+        rows: distilbertEncoder(m, config, 'all'),
+        hidden: config.dim,
+        maxTokens: config.max_position_embeddings,
+        vocabulary: config.vocab_size,
+      };
+    }),
   },
 };

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { activation } from '../activations.js';
 import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
-import { attentionBias, BERT_LAYER, encoder } from './encoder-layer.js';
+import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { tokenHead } from './token-head.js';
 
 /** With the defaults of transformers' ElectraConfig. */
 const electraConfig = encoderConfig.extend({
@@ -28,42 +29,55 @@ function embeddings(m: ModelBuilder, config: ElectraConfig): string {
   return m.linear('electra.embeddings_project', normalized, { in: size, out: hidden });
 }
 
+function electraEncoder(m: ModelBuilder, config: ElectraConfig, rows: EncoderOptions['rows']): string {
+  declareInputs(m, ['input_ids', 'attention_mask', 'token_type_ids']);
+  return encoder(m, embeddings(m, config), {
+    prefix: (layer) => `electra.encoder.layer.${layer}.`,
+    names: BERT_LAYER,
+    layers: config.num_hidden_layers,
+    shape: {
+      hidden: config.hidden_size,
+      heads: config.num_attention_heads,
+      intermediate: config.intermediate_size,
+      activation: config.hidden_act,
+      epsilon: config.layer_norm_eps,
+    },
+    bias: attentionBias(m, 'attention_mask'),
+    rows,
+  });
+}
+
 /**
- * ELECTRA (Clark et al., arXiv 2003.10555) as transformers' ElectraForSequenceClassification: first token,
- * dense, GELU, linear.
+ * ELECTRA (Clark et al., arXiv 2003.10555) as transformers' ElectraForSequenceClassification (first token, dense, GELU,
+ * linear) and ElectraForTokenClassification.
  */
 export const electra: Architecture = {
   modelTypes: ['electra'],
   basePrefix: 'electra.',
-  headTensor: 'classifier.out_proj.weight',
-  headModules: ['classifier'],
-  buildClassifier(m, raw, labels) {
-    const config = checkConfig(electraConfig, raw);
-    const hidden = config.hidden_size;
-    declareInputs(m, ['input_ids', 'attention_mask', 'token_type_ids']);
-    const rows = encoder(m, embeddings(m, config), {
-      prefix: (layer) => `electra.encoder.layer.${layer}.`,
-      names: BERT_LAYER,
-      layers: config.num_hidden_layers,
-      shape: {
-        hidden,
-        heads: config.num_attention_heads,
-        intermediate: config.intermediate_size,
-        activation: config.hidden_act,
-        epsilon: config.layer_norm_eps,
+  heads: {
+    sequence: {
+      tensor: 'classifier.out_proj.weight',
+      modules: ['classifier'],
+      build(m, raw, outputs) {
+        const config = checkConfig(electraConfig, raw);
+        const hidden = config.hidden_size;
+        const first = m.graph.op('Squeeze', [electraEncoder(m, config, 'first'), m.vector([1])]);
+        const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
+        // Whatever hidden_act says: the head's activation is written out as gelu.
+        const mixed = activation(m, 'gelu', dense);
+        const size = { in: hidden, out: outputs, missing: 'make' } as const;
+        outputLogits(m, m.linear('classifier.out_proj', mixed, size), outputs);
+        return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
       },
-      bias: attentionBias(m, 'attention_mask'),
-      rows: 'first',
-    });
-    const first = m.graph.op('Squeeze', [rows, m.vector([1])]);
-    const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
-    // Whatever hidden_act says: the head's activation is written out as gelu.
-    const mixed = activation(m, 'gelu', dense);
-    outputLogits(
-      m,
-      m.linear('classifier.out_proj', mixed, { in: hidden, out: labels, missing: 'make' }),
-      labels,
-    );
-    return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
+    },
+    token: tokenHead((m, raw) => {
+      const config = checkConfig(electraConfig, raw);
+      return {
+        rows: electraEncoder(m, config, 'all'),
+        hidden: config.hidden_size,
+        maxTokens: config.max_position_embeddings,
+        vocabulary: config.vocab_size,
+      };
+    }),
   },
 };

@@ -53,7 +53,7 @@ export interface EncoderOptions {
 }
 
 /** The most negative float32, as transformers masks scores (torch.finfo(float32).min). */
-const MASKED = -3.4028234663852886e38;
+export const MASKED = -3.4028234663852886e38;
 
 /**
  * 0 where attention_mask (int64, batch × sequence) is 1, the most negative float32 where it is 0: batch × 1 ×

@@ -25,3 +25,8 @@ export function positions(m: ModelBuilder, name: string, [rows, size]: readonly 
 export function outputLogits(m: ModelBuilder, value: string, labels: number): void {
   m.graph.output(m.graph.op('Identity', [value], {}, 'logits'), 'float', ['batch', labels]);
 }
+
+/** Makes a value the output `logits`, batch × sequence × outputs. */
+export function outputTokenLogits(m: ModelBuilder, value: string, outputs: number): void {
+  m.graph.output(m.graph.op('Identity', [value], {}, 'logits'), 'float', [...DIMS, outputs]);
+}

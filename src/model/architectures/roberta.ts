@@ -4,8 +4,9 @@ import { elementTypeCode } from '../../train/ir/element-type.js';
 import { int64Tensor } from '../../train/ir/tensor-value.js';
 import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
-import { attentionBias, BERT_LAYER, encoder } from './encoder-layer.js';
+import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits } from './inputs.js';
+import { tokenHead } from './token-head.js';
 
 const robertaConfig = encoderConfig.extend({
   vocab_size: z.int().min(1).default(50_265),
@@ -43,44 +44,57 @@ function embeddings(m: ModelBuilder, config: RobertaConfig): string {
   return m.layerNorm(name('LayerNorm'), sum, hidden, config.layer_norm_eps);
 }
 
+function robertaEncoder(m: ModelBuilder, config: RobertaConfig, rows: EncoderOptions['rows']): string {
+  declareInputs(m, ['input_ids', 'attention_mask']);
+  return encoder(m, embeddings(m, config), {
+    prefix: (layer) => `roberta.encoder.layer.${layer}.`,
+    names: BERT_LAYER,
+    layers: config.num_hidden_layers,
+    shape: {
+      hidden: config.hidden_size,
+      heads: config.num_attention_heads,
+      intermediate: config.intermediate_size,
+      activation: config.hidden_act,
+      epsilon: config.layer_norm_eps,
+    },
+    bias: attentionBias(m, 'attention_mask'),
+    rows,
+  });
+}
+
 /**
- * RoBERTa (Liu et al., arXiv 1907.11692) as transformers' RobertaForSequenceClassification, and the models of
- * the same build: first token, dense, tanh, linear; no pooler.
+ * RoBERTa (Liu et al., arXiv 1907.11692) as transformers' RobertaForSequenceClassification (first token, dense, tanh,
+ * linear; no pooler) and RobertaForTokenClassification, and the models of the same build.
  */
 export const roberta: Architecture = {
   modelTypes: ['roberta', 'xlm-roberta', 'camembert'],
   basePrefix: 'roberta.',
-  headTensor: 'classifier.out_proj.weight',
-  headModules: ['classifier'],
-  buildClassifier(m, raw, labels) {
-    const config = checkConfig(robertaConfig, raw);
-    const hidden = config.hidden_size;
-    declareInputs(m, ['input_ids', 'attention_mask']);
-    const rows = encoder(m, embeddings(m, config), {
-      prefix: (layer) => `roberta.encoder.layer.${layer}.`,
-      names: BERT_LAYER,
-      layers: config.num_hidden_layers,
-      shape: {
-        hidden,
-        heads: config.num_attention_heads,
-        intermediate: config.intermediate_size,
-        activation: config.hidden_act,
-        epsilon: config.layer_norm_eps,
+  heads: {
+    sequence: {
+      tensor: 'classifier.out_proj.weight',
+      modules: ['classifier'],
+      build(m, raw, outputs) {
+        const config = checkConfig(robertaConfig, raw);
+        const hidden = config.hidden_size;
+        const first = m.graph.op('Squeeze', [robertaEncoder(m, config, 'first'), m.vector([1])]);
+        const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
+        const mixed = m.graph.op('Tanh', [dense]);
+        const size = { in: hidden, out: outputs, missing: 'make' } as const;
+        outputLogits(m, m.linear('classifier.out_proj', mixed, size), outputs);
+        return {
+          maxTokens: config.max_position_embeddings - config.pad_token_id - 1,
+          vocabulary: config.vocab_size,
+        };
       },
-      bias: attentionBias(m, 'attention_mask'),
-      rows: 'first',
-    });
-    const first = m.graph.op('Squeeze', [rows, m.vector([1])]);
-    const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
-    const mixed = m.graph.op('Tanh', [dense]);
-    outputLogits(
-      m,
-      m.linear('classifier.out_proj', mixed, { in: hidden, out: labels, missing: 'make' }),
-      labels,
-    );
-    return {
-      maxTokens: config.max_position_embeddings - config.pad_token_id - 1,
-      vocabulary: config.vocab_size,
-    };
+    },
+    token: tokenHead((m, raw) => {
+      const config = checkConfig(robertaConfig, raw);
+      return {
+        rows: robertaEncoder(m, config, 'all'),
+        hidden: config.hidden_size,
+        maxTokens: config.max_position_embeddings - config.pad_token_id - 1,
+        vocabulary: config.vocab_size,
+      };
+    }),
   },
 };
