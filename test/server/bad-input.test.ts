@@ -193,13 +193,13 @@ const CASES: readonly (readonly [what: string, code: string, text: RegExp, send:
   ],
   [
     'another silo in its session',
-    'precondition_failed',
+    'unauthenticated',
     /register again/,
     submit((task) => a.messages(task, good, { silo: 'b' })),
   ],
   [
     'an unknown silo',
-    'precondition_failed',
+    'unauthenticated',
     /not registered/,
     submit((task) => a.messages(task, good, { silo: 'z' })),
   ],
@@ -231,7 +231,7 @@ const CASES: readonly (readonly [what: string, code: string, text: RegExp, send:
   ],
   [
     'a continuation of nothing',
-    'precondition_failed',
+    'stream_truncated',
     /cannot continue at byte 4096: 0 are durable/,
     submit((task) =>
       a.messages(
@@ -295,7 +295,7 @@ describe('a silo that sends', () => {
     const status = await a.calls.getUploadStatus({ runId, round: 1, silo: 'a', sha256 });
     expect(status).toEqual({ durableBytes: 3 * 4096, accepted: false });
     await expect(a.submit(task, fresh, { offset: 5 * 4096 })).rejects.toMatchObject({
-      code: 'precondition_failed',
+      code: 'stream_truncated',
     });
     await a.submit(task, fresh, { offset: status.durableBytes });
     const b2 = await b.assignment(({ train: given }) => given?.runId === runId);

@@ -93,9 +93,7 @@ export class RunActor {
   send(input: RunInput, records: Records = {}): Promise<Step> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ input, records, resolve, reject });
-      this.#working ??= this.#work().finally(() => {
-        this.#working = undefined;
-      });
+      this.#working ??= this.#work();
     });
   }
 
@@ -110,6 +108,8 @@ export class RunActor {
     // Everything that is sent in the same turn of the event loop goes into one transaction.
     await Promise.resolve();
     while (this.#queue.length > 0) await this.#take(this.#queue.splice(0));
+    // In the same turn as the look at the queue: an event sent between the two would wait for ever.
+    this.#working = undefined;
   }
 
   async #take(batch: readonly Waiting[]): Promise<void> {
@@ -149,8 +149,17 @@ export class RunActor {
           ...published.adapter,
         });
     for (const { waiting, result } of taken) waiting.resolve(result);
-    if (events.length > 0) this.#options.onStep(this, before, effects, at);
+    if (events.length > 0) this.#tell(before, effects, at);
     this.#arm(nextWakeMs(state));
+  }
+
+  /** What is stored stays stored, whatever happens to those who are told. */
+  #tell(before: RunState, effects: readonly Effect[], at: number): void {
+    try {
+      this.#options.onStep(this, before, effects, at);
+    } catch (error) {
+      this.#options.logger.error({ err: error, run: this.runId }, 'an effect could not be performed');
+    }
   }
 
   async #store(given: {

@@ -95,20 +95,20 @@ export class SiloRegistry {
     return record.sessionId;
   }
 
-  /** A sign of life. Throws precondition_failed where the caller has to register (again). */
+  /** A sign of life. Throws unauthenticated where the caller has to register (again). */
   touch(silo: string, sessionId: string | undefined): SiloRecord {
     const entry = this.#entries.get(silo);
     const again = 'register again';
     if (entry === undefined)
-      throw new FedrotError('precondition_failed', `silo ${silo} is not registered: call Register first`);
+      throw new FedrotError('unauthenticated', `silo ${silo} is not registered: call Register first`);
     if (sessionId !== entry.record.sessionId)
       throw new FedrotError(
-        'precondition_failed',
+        'unauthenticated',
         `the session of silo ${silo} is not the current one (a daemon of this name has registered since): ${again}`,
       );
     if (!entry.connected)
       throw new FedrotError(
-        'precondition_failed',
+        'unauthenticated',
         `silo ${silo} counts as gone after ${MISSED_HEARTBEATS} missed heartbeats: ${again}`,
       );
     entry.record = { ...entry.record, lastSeenMs: this.#options.clock.now() };
@@ -116,10 +116,10 @@ export class SiloRegistry {
     return entry.record;
   }
 
-  /** The name that a session belongs to. Throws precondition_failed. */
+  /** The name that a session belongs to. Throws unauthenticated. */
   siloOfSession(sessionId: string | undefined): string {
     for (const [silo, { record }] of this.#entries) if (record.sessionId === sessionId) return silo;
-    throw new FedrotError('precondition_failed', 'the call carries no current session: register (again)');
+    throw new FedrotError('unauthenticated', 'the call carries no current session: register (again)');
   }
 
   get(silo: string): KnownSilo | undefined {

@@ -19,7 +19,7 @@ export class SiloCaller {
     return checkName(this.identity.silo(claimed, context), 'silo');
   }
 
-  /** A registered silo; the call is a sign of life. Throws precondition_failed where it has to register. */
+  /** A registered silo; the call is a sign of life. Throws unauthenticated where it has to register. */
   require(claimed: string, context: CallContext): SiloRecord {
     const silo = this.identify(claimed, context);
     return this.silos.touch(silo, context.metadata(SESSION_KEY));

@@ -63,8 +63,8 @@ export class UploadDesk {
   }
 
   /**
-   * Opens the file at `offset` of the payload, with a checker that has seen all before it. Throws precondition_failed
-   * where less than that is durable, or what is there belongs to another manifest.
+   * Opens the file at `offset` of the payload, with a checker that has seen all before it. Throws stream_truncated where
+   * less than that is durable, or what is there belongs to another manifest (and is removed): asking GetUploadStatus helps.
    */
   async open(key: UploadKey, tensors: readonly TensorInfo[], offset: number): Promise<Upload> {
     const header = canonicalHeader(tensors);
@@ -77,7 +77,7 @@ export class UploadDesk {
     const durable = await this.durableBytes(key);
     if (offset > durable)
       throw new FedrotError(
-        'precondition_failed',
+        'stream_truncated',
         `the upload cannot continue at byte ${offset}: ${durable} are durable; ask GetUploadStatus`,
       );
     const file = await this.#reopen(key, header.length + offset);
@@ -85,7 +85,7 @@ export class UploadDesk {
       await replayInto(checker, file, header, offset);
       return { file, checker };
     } catch (thrown) {
-      await file.close();
+      await file.discard();
       throw thrown;
     }
   }
@@ -115,8 +115,8 @@ async function replayInto(
 ): Promise<void> {
   if (!(await file.read(0, header.length)).equals(header))
     throw new FedrotError(
-      'precondition_failed',
-      'the upload cannot continue: its manifest is not the one that it began with; start at offset 0',
+      'stream_truncated',
+      'the upload cannot continue: its manifest is not the one that it began with; it starts anew at offset 0',
     );
   while (checker.received < offset) {
     const at = checker.received;
