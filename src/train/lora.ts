@@ -1,10 +1,10 @@
 import { FedrotError } from '../errors.js';
 import { Emitter } from './autodiff/emitter.js';
 import { GraphBuilder } from './ir/builder.js';
-import { elementTypeOf } from './ir/element-type.js';
-import type { ElementType, Model, Node } from './ir/graph.js';
+import type { ElementType, Model } from './ir/graph.js';
 import { int64Vector } from './ir/tensor-value.js';
 import type { LoraSite } from './session-types.js';
+import { readersOf, usesOfWeight, type WeightUse } from './weight-uses.js';
 
 /** PEFT's names of a module's factors. */
 export function loraNames(module: string): { readonly a: string; readonly b: string } {
@@ -12,64 +12,22 @@ export function loraNames(module: string): { readonly a: string; readonly b: str
   return { a: `${prefix}.lora_A.weight`, b: `${prefix}.lora_B.weight` };
 }
 
-/** How a node multiplies by a weight: which input the activations come in by, and how the matrix lies for it. */
-interface Use {
-  readonly node: Node;
-  readonly activation: string;
-  /** True where the node reads the activations transposed. */
-  readonly transposed: boolean;
-  /** True where the node multiplies by the transpose of what lies in the initializer: it lies out × in. */
-  readonly outIn: boolean;
-  /** The node's own factor (attribute alpha of Gemm and FusedMatMul). */
-  readonly alpha: number;
-  readonly type: ElementType;
-}
-
-/** Ops that hand a weight on, and whether they transpose it. */
-const HANDS_ON: Readonly<Record<string, boolean>> = { Identity: false, Cast: false, Transpose: true };
-
-/** Ops that multiply input 0 by input 1; attributes transA, transB and alpha say how. */
-const MULTIPLIES: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'FusedMatMul']);
-
-function numberOf(node: Node, name: string, otherwise: number): number {
-  const attribute = node.attributes[name];
-  return attribute?.kind === 'int' || attribute?.kind === 'float' ? attribute.value : otherwise;
-}
-
-/** Every node that multiplies by the initializer, directly or through Cast, Transpose or Identity. */
-function usesOf(model: Model, initializer: string, weightType: ElementType, module: string): Use[] {
-  const uses: Use[] = [];
-  const follow = (value: string, flipped: boolean, type: ElementType): void => {
-    for (const node of model.graph.nodes) {
-      const at = node.inputs.indexOf(value);
-      if (at < 0) continue;
-      const swaps = HANDS_ON[node.op];
-      const output = node.outputs[0] ?? '';
-      if (swaps !== undefined && node.domain === '')
-        follow(
-          output,
-          flipped !== swaps,
-          node.op === 'Cast' ? elementTypeOf(numberOf(node, 'to', 0), `Cast node "${node.name}"`) : type,
-        );
-      else if (MULTIPLIES.has(node.op) && at === 1)
-        uses.push({
-          node,
-          activation: node.inputs[0] ?? '',
-          transposed: numberOf(node, 'transA', 0) === 1,
-          outIn: (numberOf(node, 'transB', 0) === 1) !== flipped,
-          alpha: numberOf(node, 'alpha', 1),
-          type,
-        });
-      else if (node.op !== 'Gather')
-        // A tied embedding may look the matrix up as well; any other use would miss its update.
-        throw new FedrotError(
-          'op_unsupported',
-          `module ${module}: its weight ${initializer} is used by ${node.op} node "${node.name}" as input ${at}; LoRA knows MatMul, Gemm and FusedMatMul`,
-        );
-    }
-  };
-  follow(initializer, false, weightType);
-  return uses;
+/** Products with the initializer. Throws op_unsupported for a use that LoRA would miss. */
+function productsWith(
+  model: Model,
+  initializer: string,
+  type: ElementType,
+  module: string,
+): readonly WeightUse[] {
+  const { products, others } = usesOfWeight(readersOf(model), initializer, type);
+  for (const { node, input } of others)
+    // A tied embedding may look the matrix up as well.
+    if (node.op !== 'Gather')
+      throw new FedrotError(
+        'op_unsupported',
+        `module ${module}: its weight ${initializer} is used by ${node.op} node "${node.name}" as input ${input}; LoRA knows MatMul, Gemm and FusedMatMul`,
+      );
+  return products;
 }
 
 /**
@@ -95,7 +53,7 @@ function injectOne(model: Model, site: LoraSite): Model {
     return refuse(
       `initializer ${weight.initializer} has shape [${tensor.dims.join(', ')}], which does not hold ${inputs} in and ${outputs} out from output ${first} (${weight.layout})`,
     );
-  const uses = usesOf(model, weight.initializer, tensor.type, name);
+  const uses = productsWith(model, weight.initializer, tensor.type, name);
   if (uses.length === 0) return refuse(`initializer ${weight.initializer} is not used by any product`);
   if (uses.some((use) => use.outIn !== (weight.layout === 'out_in')))
     return refuse(`initializer ${weight.initializer} is not used as ${weight.layout} by the graph`);

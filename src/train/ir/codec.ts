@@ -95,6 +95,9 @@ function decodeNode(proto: NodeProto): Node {
     inputs: proto.input ?? [],
     outputs: proto.output ?? [],
     attributes,
+    ...(proto.metadataProps === undefined || proto.metadataProps.length === 0
+      ? {}
+      : { metadata: Object.fromEntries(proto.metadataProps.map(({ key, value }) => [key, value])) }),
   };
 }
 

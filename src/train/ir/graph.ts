@@ -51,6 +51,8 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** What an exporter noted about the node (metadata_props); read, never written. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A number, or the name of a dimension known only at run time. */

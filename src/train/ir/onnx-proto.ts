@@ -43,6 +43,7 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
     attribute: many(5, 'AttributeProto'),
     domain: one(7, 'string'),
     overload: one(8, 'string'),
+    metadataProps: many(9, 'StringStringEntryProto'),
   },
   AttributeProto: {
     name: one(1, 'string'),
@@ -131,6 +132,7 @@ export interface NodeProto {
   domain?: string;
   overload?: string;
   attribute?: AttributeProto[];
+  metadataProps?: Entry[];
 }
 
 export interface ValueInfoProto {

@@ -96,6 +96,23 @@ export function tensorBytes(value: TensorValue, folder?: string): Uint8Array {
   return bytes;
 }
 
+/** A floating-point tensor's elements as float32 (float64 for double); a copy. Throws internal for another type. */
+export function tensorFloats(value: TensorValue, folder?: string): Float32Array | Float64Array {
+  const bytes = Uint8Array.from(tensorBytes(value, folder));
+  switch (value.type) {
+    case 'float':
+      return new Float32Array(bytes.buffer);
+    case 'double':
+      return new Float64Array(bytes.buffer);
+    case 'float16':
+      return decodeF16(new Uint16Array(bytes.buffer));
+    case 'bfloat16':
+      return decodeBF16(new Uint16Array(bytes.buffer));
+    default:
+      throw new FedrotError('internal', `a tensor of type ${value.type} holds no floating-point numbers`);
+  }
+}
+
 /** Every element as a JS number (int64 beyond 2^53 loses precision), whatever the type. For small tensors. */
 export function tensorNumbers(value: TensorValue, folder?: string): number[] {
   const raw = tensorBytes(value, folder);

@@ -39,10 +39,27 @@ const swish: Rewrite = (view) => {
 /** x + bias + skip */
 const biasAdd: Rewrite = (view) => [view.emit.add(view.emit.add(view.x(0), view.x(1)), view.x(2))];
 
+/** Activations that com.microsoft FusedGemm may have. */
+const FUSED: ReadonlySet<string> = new Set(['Relu', 'Tanh', 'Sigmoid', 'LeakyRelu']);
+
+/** Gemm, then the activation: LoRA's addend goes between them. */
+const fusedGemm: Rewrite = (view) => {
+  const { attributes, inputs } = view.node;
+  const activation = view.attribute('activation', 'string') ?? '';
+  if (!FUSED.has(activation)) return view.refuse(`activation "${activation}"`);
+  const own = Object.fromEntries(
+    Object.entries(attributes).filter(([name]) => !name.startsWith('activation')),
+  );
+  const alpha = attributes.activation_alpha;
+  const slope = activation === 'LeakyRelu' && alpha !== undefined ? { alpha } : {};
+  return [view.emit.op(activation, [view.emit.op('Gemm', inputs, own)], slope)];
+};
+
 export const activationRewrites: readonly RewriteRule[] = [
   { op: 'BiasGelu', domain: CONTRIB, versions: [1], rewrite: biasGelu },
   { op: 'FastGelu', domain: CONTRIB, versions: [1], rewrite: fastGelu },
   { op: 'QuickGelu', domain: CONTRIB, versions: [1], rewrite: quickGelu },
   { op: 'BiasAdd', domain: CONTRIB, versions: [1], rewrite: biasAdd },
+  { op: 'FusedGemm', domain: CONTRIB, versions: [1], rewrite: fusedGemm },
   { op: 'Swish', versions: [24], rewrite: swish },
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { float, int } from '../../../src/train/ir/attributes.js';
+import { float, int, string } from '../../../src/train/ir/attributes.js';
 import { rewriteModel } from '../../../src/train/rewrite/rewrite.js';
 import { probeTypes } from '../../../src/train/shapes/probe.js';
 import { checkRewrite, singleNode, type Operand } from './support.js';
@@ -61,6 +61,20 @@ describe('activations', () => {
     await checkRewrite({ op: 'FastGelu', domain, inputs: [x, vector] });
     await checkRewrite({ op: 'QuickGelu', domain, inputs: [x] });
     await checkRewrite({ op: 'QuickGelu', domain, attributes: { alpha: float(1) }, inputs: [x] });
+  });
+});
+
+describe('FusedGemm', () => {
+  it.each(['Relu', 'Tanh', 'Sigmoid', 'LeakyRelu'])('with %s', async (activation) => {
+    const attributes = {
+      activation: string(activation),
+      transB: int(1),
+      alpha: float(0.5),
+      ...(activation === 'LeakyRelu' ? { activation_alpha: float(0.2) } : {}),
+    };
+    const [a, b]: Operand[] = [{ dims: [5, 6] }, { dims: [4, 6], fixed: true }];
+    await checkRewrite({ op: 'FusedGemm', domain, attributes, inputs: [a, b, { dims: [4], fixed: true }] });
+    await checkRewrite({ op: 'FusedGemm', domain, attributes, inputs: [a, b] });
   });
 });
 
