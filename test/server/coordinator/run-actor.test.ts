@@ -26,8 +26,13 @@ class FakeClock implements Clock {
     };
   }
 
-  move(ms: number): void {
+  /** Time passes, but no timer has had its turn yet. */
+  lag(ms: number): void {
     this.#now += ms;
+  }
+
+  move(ms: number): void {
+    this.lag(ms);
     const due = this.#timers.filter((timer) => timer.at <= this.#now);
     this.#timers = this.#timers.filter((timer) => timer.at > this.#now);
     for (const { fire } of due) fire();
@@ -144,6 +149,12 @@ describe('a run actor', () => {
     expect((await update('wrong')).refusal).toMatchObject({ code: 'not_assigned' });
     expect((await update(taskId)).refusal).toBeUndefined();
     expect((await update(taskId)).refusal).toMatchObject({ code: 'already_exists' });
+    expect(commits.flatMap((change) => change.updates ?? [])).toEqual([record]);
+
+    // The deadline passes with the event that comes too late: the passing is stored, the update is not.
+    clock.lag(5000);
+    expect((await update(actor.state.tasks[1]?.id ?? '')).refusal).toMatchObject({ code: 'run_closed' });
+    expect(actor.state.outcome).toBe('failed');
     expect(commits.flatMap((change) => change.updates ?? [])).toEqual([record]);
   });
 });
