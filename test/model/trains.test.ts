@@ -80,24 +80,29 @@ describe.skipIf(sharedRoot === undefined)(`golden checkpoints through a bundle (
   const CASES = ['bert', 'roberta', 'distilbert'].flatMap((name) =>
     (['lora', 'lora-head'] as const).map((adapter) => [name, adapter] as const),
   );
-  const LANGUAGE_MODELS = ['gpt2', 'llama', 'qwen2', 'qwen3', 'mistral'].map((name) => [name, 'lora'] as const);
+  const LANGUAGE_MODELS = ['gpt2', 'llama', 'qwen2', 'qwen3', 'mistral'].map(
+    (name) => [name, 'lora'] as const,
+  );
 
-  it.each([...CASES, ...LANGUAGE_MODELS])('%s, %s: logits, loss, gradients and steps of PyTorch + PEFT', async (name, adapter) => {
-    const golden = join(sharedRoot!, 'data/golden/train', name);
-    folder = await mkdtemp(join(tmpdir(), 'fedrot-golden-'));
-    await cp(join(golden, 'checkpoint'), join(folder, 'checkpoint'), { recursive: true });
-    await writeFile(join(folder, 'checkpoint/tokenizer.json'), JSON.stringify(TINY_TOKENIZER));
-    const bundle = await openBundle((await tinyBundle(folder)).folder, { verify: true });
-    const { settings, tensors } = await readPeftAdapter(join(golden, adapter));
-    tensors.close();
-    const { lora, dense } = resolveLora(bundle, settings);
-    const rows = await checkGolden(
-      golden,
-      adapter,
-      { folder: bundle.folder, lora, dense, threads: 1 },
-      bundle.manifest.model.inputs.map((input) => input.name),
-    );
-    expect(rows.length).toBeGreaterThan(25);
-    expect(rows.filter(({ ok }) => !ok)).toEqual([]);
-  });
+  it.each([...CASES, ...LANGUAGE_MODELS])(
+    '%s, %s: logits, loss, gradients and steps of PyTorch + PEFT',
+    async (name, adapter) => {
+      const golden = join(sharedRoot!, 'data/golden/train', name);
+      folder = await mkdtemp(join(tmpdir(), 'fedrot-golden-'));
+      await cp(join(golden, 'checkpoint'), join(folder, 'checkpoint'), { recursive: true });
+      await writeFile(join(folder, 'checkpoint/tokenizer.json'), JSON.stringify(TINY_TOKENIZER));
+      const bundle = await openBundle((await tinyBundle(folder)).folder, { verify: true });
+      const { settings, tensors } = await readPeftAdapter(join(golden, adapter));
+      tensors.close();
+      const { lora, dense } = resolveLora(bundle, settings);
+      const rows = await checkGolden(
+        golden,
+        adapter,
+        { folder: bundle.folder, lora, dense, threads: 1 },
+        bundle.manifest.model.inputs.map((input) => input.name),
+      );
+      expect(rows.length).toBeGreaterThan(25);
+      expect(rows.filter(({ ok }) => !ok)).toEqual([]);
+    },
+  );
 });

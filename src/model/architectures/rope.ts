@@ -58,7 +58,7 @@ function need<K extends keyof RopeParameters>(
 ): NonNullable<RopeParameters[K]> {
   const value = parameters[key];
   if (value === undefined || value === null)
-    throw new FedrotError('file_invalid', `config.json: rope_parameters has no ${String(key)}`);
+    throw new FedrotError('file_invalid', `config.json: rope_parameters has no ${key}`);
   return value;
 }
 
