@@ -2,41 +2,78 @@ import { FedrotError } from '../errors.js';
 import { Random } from '../random.js';
 import { firstNotFinite } from '../tensor/bytes.js';
 import { canonicalOrder, compareNames } from '../tensor/canonical.js';
-import { WIRE_DTYPES } from '../tensor/dtype.js';
-import { checkManifest } from '../tensor/manifest.js';
+import { elementCount, WIRE_DTYPES } from '../tensor/dtype.js';
 import type { NamedTensor, TensorInfo } from '../tensor/tensor.js';
-import { combineModule, relativeError, type CombinedModule } from './combine-module.js';
+import { combineModule, moduleWork, relativeErrors, type CombinedModule } from './combine-module.js';
+import type { SquaredErrors } from './errors.js';
+import { checkUpdate } from './expected-update.js';
+import { shares } from './instructions.js';
 import { jsKernels, type Kernels } from './kernels.js';
-import { adapterLayout, type ModuleLayout } from './layout.js';
-import { checkMethod } from './methods.js';
+import { adapterLayout, factorOf, type ModuleLayout } from './layout.js';
+import { mergeSource } from './merge-source.js';
+import { checkAggregation, METHODS } from './methods.js';
 import { checkFinite, moduleData, type SiloUpdate } from './module-data.js';
+import { combineRobustly } from './robust/combine.js';
+import type { AlignedTensor } from './robust/deviations.js';
+import type { RobustPlan } from './robust/plan.js';
+import { serverStep } from './server-optimizer.js';
+import { survey } from './survey.js';
 import type { AggregateInput, AggregateResult, RoundDiagnostics, WeightedUpdate } from './types.js';
 
 /**
  * Combines a round's updates into the next global adapter, and measures the result. Pure and synchronous: it reads one module
  * (or dense tensor) after the other, its memory does not grow with the number of silos, and nothing depends on the order of
- * `updates`. Run it off the event loop.
+ * `updates`. Run it off the event loop. `methods`: where the method's name is looked up.
  *
- * Throws option_invalid (method), precondition_failed (updates, weights), tensor_name or tensor_shape (an update that is not like
- * `previous`), tensor_not_finite (a damaged update, or a result beyond float32).
+ * Throws option_invalid (method, or steps that do not go with it), precondition_failed (updates, weights), tensor_name or
+ * tensor_shape (an update that is not what the method asked for), tensor_not_finite (a damaged update, or a result beyond float32).
  */
-export function aggregate(input: AggregateInput, kernels: Kernels = jsKernels): AggregateResult {
-  const { previous, round } = input;
-  const method = checkMethod(input.method, input.options);
+export function aggregate(
+  input: AggregateInput,
+  kernels: Kernels = jsKernels,
+  methods = METHODS,
+): AggregateResult {
+  const { previous, round, robust } = input;
+  const method = checkAggregation(input, methods);
+  const instructions = method.instructions(round);
   const updates = normalise(input.updates);
-  for (const { silo, tensors } of updates) checkUpdate(previous.tensors, tensors.tensors, silo);
+  for (const { silo, tensors } of updates)
+    naming(silo, () => checkUpdate(previous.tensors, tensors.tensors, instructions, WIRE_DTYPES));
   const { modules, dense } = adapterLayout(previous.tensors);
 
-  const combined = modules.map((layout) => {
+  const work = modules.map((layout) => () => {
     const random = Random.of(input.seed, 'aggregate', round, layout.module);
-    return combineModule(kernels, moduleData(layout, previous, updates), method, round, random);
+    return moduleWork(kernels, moduleData(layout, previous, updates, instructions), round, random);
   });
-  const tensors = canonicalOrder([
+  const denseTensors = dense.map((tensor) => denseOf(tensor, input, updates));
+  const weights = updates.map(({ weight }) => weight);
+  const surveyed = robust && survey(kernels, robust, method, work, denseTensors, weights);
+
+  const combined = work.map((open, i) => {
+    const opened = open();
+    const alignment = surveyed?.alignments[i] ?? method.align(opened.view);
+    return combineModule(kernels, opened, method, alignment, surveyed?.plan);
+  });
+  const published = canonicalOrder([
     ...modules.flatMap((layout, i) => factorTensors(layout, combined[i]!)),
-    ...dense.map((tensor) => averageDense(kernels, tensor, updates)),
+    ...dense.map((tensor, i) => combineDense(kernels, tensor, denseTensors[i]!, weights, surveyed?.plan)),
   ]);
+  const stepped =
+    input.serverOptimizer && serverStep(input.serverOptimizer, published, previous, input.state, takesPart);
+  const tensors = stepped?.tensors ?? published;
   for (const tensor of tensors) checkRange(tensor);
-  return { tensors, diagnostics: total(combined, updates) };
+  const merges = combined.flatMap(({ merge }, i) => (merge ? [{ layout: modules[i]!, merge }] : []));
+  return {
+    tensors,
+    diagnostics: total(combined, updates),
+    ...(merges.length > 0 ? { merge: mergeSource(merges) } : {}),
+    ...(stepped ? { state: stepped.state } : {}),
+  };
+
+  function takesPart(name: string): boolean {
+    const factor = factorOf(name);
+    return !factor || shares(instructions, factor.side);
+  }
 }
 
 /** Updates in order of silo name, weights summing to 1. */
@@ -62,9 +99,10 @@ function normalise(updates: readonly WeightedUpdate[]): SiloUpdate[] {
   return ordered.map(({ silo, weight, tensors }) => ({ silo, weight: weight / largest / sum, tensors }));
 }
 
-function checkUpdate(expected: readonly TensorInfo[], got: readonly TensorInfo[], silo: string): void {
+/** Says of which silo an update is wrong. */
+function naming(silo: string, check: () => void): void {
   try {
-    checkManifest(expected, got, WIRE_DTYPES);
+    check();
   } catch (thrown) {
     if (!(thrown instanceof FedrotError)) throw thrown;
     throw new FedrotError(thrown.code, `update of silo ${silo}: ${thrown.message}`, { cause: thrown });
@@ -79,19 +117,38 @@ function factorTensors(layout: ModuleLayout, { factors }: CombinedModule): Named
   ];
 }
 
-function averageDense(
+/** A dense tensor of all silos, read one after the other. */
+function denseOf(
+  { name, shape }: TensorInfo,
+  { previous }: AggregateInput,
+  updates: readonly SiloUpdate[],
+): AlignedTensor {
+  return {
+    length: elementCount(shape),
+    silos: updates.length,
+    get previous() {
+      return previous.read(name);
+    },
+    aligned(i) {
+      const { silo, tensors } = updates[i]!;
+      const data = tensors.read(name);
+      checkFinite(data, name, silo);
+      return data;
+    },
+  };
+}
+
+function combineDense(
   kernels: Kernels,
   { name, shape }: TensorInfo,
-  updates: readonly SiloUpdate[],
+  tensor: AlignedTensor,
+  weights: readonly number[],
+  robust: RobustPlan | undefined,
 ): NamedTensor {
-  let sum: Float64Array | undefined;
-  for (const { silo, weight, tensors } of updates) {
-    const data = tensors.read(name);
-    checkFinite(data, name, silo);
-    sum ??= new Float64Array(data.length);
-    kernels.add(sum, weight, data);
-  }
-  return { name, shape, data: Float32Array.from(sum ?? []) };
+  if (robust) return { name, shape, data: Float32Array.from(combineRobustly(tensor, robust)) };
+  const sum = new Float64Array(tensor.length);
+  weights.forEach((weight, i) => kernels.add(sum, weight, tensor.aligned(i)));
+  return { name, shape, data: Float32Array.from(sum) };
 }
 
 function checkRange({ name, data }: NamedTensor): void {
@@ -104,17 +161,15 @@ function checkRange({ name, data }: NamedTensor): void {
 }
 
 function total(combined: readonly CombinedModule[], updates: readonly SiloUpdate[]): RoundDiagnostics {
-  const sum = (pick: (module: CombinedModule) => number): number =>
-    combined.reduce((acc, module) => acc + pick(module), 0);
-  const target = sum(({ squared }) => squared.target);
-  const method = sum(({ squared }) => squared.method);
+  const known = combined.flatMap(({ squared }) => (squared ? [squared] : []));
+  const sum = (key: keyof SquaredErrors): number => known.reduce((acc, squared) => acc + squared[key], 0);
+  const squared = { method: sum('method'), fedit: sum('fedit'), bound: sum('bound'), target: sum('target') };
+  const silos = combined.flatMap(({ diagnostics }) => diagnostics.silos);
+  const misaligned = silos.reduce((acc, { misalignment }) => acc + misalignment, 0);
   return {
-    aggregationError: relativeError(method, target),
-    aggregationErrorFedit: relativeError(
-      sum(({ squared }) => squared.fedit),
-      target,
-    ),
-    squaredError: method,
+    ...relativeErrors(known.length === combined.length ? squared : undefined),
+    misalignment: silos.length === 0 ? 0 : misaligned / silos.length,
+    squaredError: squared.method,
     silos: updates.map(({ silo }) => silo),
     modules: combined.map(({ diagnostics }) => diagnostics),
   };

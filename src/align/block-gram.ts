@@ -6,22 +6,24 @@ import { multiply, transpose, type SmallMatrix } from './small-matrix.js';
  * is in them; what follows is algebra on (N r) × (N r) matrices.
  */
 
-/** The Gram matrix of X_1 … X_N, each r × n. */
+/** The Gram matrix of X_1 … X_N, each of r_i rows of length n. */
 export function stackedGram(
   kernels: Kernels,
-  stack: readonly Float32Array[],
-  r: number,
+  stack: readonly { readonly x: Float32Array; readonly r: number }[],
   n: number,
 ): SmallMatrix {
-  const size = stack.length * r;
+  const begins = stack.map((_, i) => stack.slice(0, i).reduce((sum, { r }) => sum + r, 0));
+  const size = stack.reduce((sum, { r }) => sum + r, 0);
   const result = new Float64Array(size * size);
-  stack.forEach((x, i) => {
+  stack.forEach(({ x, r }, i) => {
     for (let j = i; j < stack.length; j++) {
-      const block = kernels.gram(x, r, stack[j]!, r, n);
+      const width = stack[j]!.r;
+      const block = kernels.gram(x, r, stack[j]!.x, width, n);
       for (let a = 0; a < r; a++)
-        for (let b = 0; b < r; b++) {
-          result[(i * r + a) * size + j * r + b] = block[a * r + b]!;
-          result[(j * r + b) * size + i * r + a] = block[a * r + b]!;
+        for (let b = 0; b < width; b++) {
+          const row = begins[i]! + a;
+          const column = begins[j]! + b;
+          result[row * size + column] = result[column * size + row] = block[a * width + b]!;
         }
     }
   });

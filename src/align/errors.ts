@@ -3,12 +3,30 @@ import type { RowFactors } from './row-factors.js';
 
 /** Squared Frobenius norms of one module. Squares of relative errors are their quotients. */
 export interface SquaredErrors {
-  /** ‖B̃Ã − ΔW*‖_F² of the factors that are published. */
+  /** ‖B̃Ã − ΔW*‖_F² of what is judged. */
   readonly method: number;
   /** The same for plain averaging. */
   readonly fedit: number;
+  /** The same for the best factors of rank r (Eckart–Young). */
+  readonly bound: number;
   /** ‖ΔW*‖_F²; 0 where it is nothing but rounding. */
   readonly target: number;
+}
+
+/** What is judged: factors; where they are the mean of rotated updates, by what rotations, which allows to be more exact. */
+export interface Judged {
+  readonly factors: RowFactors;
+  readonly rotations?: Rotations | undefined;
+}
+
+/** ΔW* as far as other products are compared with it: exact, or its best approximation of rank r. */
+export interface MeanProduct {
+  /** ⟨B_i A_i, ΔW*⟩ by silo. */
+  readonly silos: readonly number[];
+  /** ‖ΔW*‖_F². */
+  readonly square: number;
+  /** ⟨B A, ΔW*⟩. */
+  overlap(factors: RowFactors): number;
 }
 
 /** How far averages of rotated factors are from the exact mean ΔW* = Σ p_i B_i A_i. */
@@ -17,7 +35,8 @@ export interface ErrorAlgebra {
   mean(rotations: Rotations): RowFactors;
   /** See ModuleView.leastError. */
   leastError(candidates: readonly Rotations[]): number;
-  errors(rotations: Rotations): SquaredErrors;
+  errors(judged: Judged): SquaredErrors;
+  meanProduct(): MeanProduct;
 }
 
 /** Squares below this share of Σ p_i ‖B_i A_i‖_F² are rounding. */
@@ -33,9 +52,6 @@ export function leastIndex(values: readonly number[], scale: number): number {
 export function withoutRounding(square: number, scale: number): number {
   return square > ROUNDING * scale ? square : 0;
 }
-
-/** No rotation, for each of so many silos. */
-export const plainRotations = (silos: number): Rotations => new Array<undefined>(silos).fill(undefined);
 
 export const isPlain = (rotations: Rotations): boolean =>
   rotations.every((rotation) => rotation === undefined);

@@ -18,7 +18,7 @@ export interface Kernels {
     n: number,
   ): void;
   /** target += weight · x. */
-  add(target: Float64Array, weight: number, x: Float32Array): void;
+  add(target: Float64Array, weight: number, x: ArrayLike<number>): void;
 }
 
 /** Plain JavaScript; float64 throughout, sums in a fixed order. */

@@ -24,6 +24,20 @@ export interface AdapterLayout {
 const FACTOR = /^(.+)\.lora_([AB])\.weight$/;
 const PEFT_PREFIX = /^base_model\.model\./;
 
+/** Which factor of a module a tensor is, and what its two tensors are called; undefined for dense ones. */
+export function factorOf(
+  name: string,
+): { readonly side: 'a' | 'b'; readonly a: string; readonly b: string } | undefined {
+  const match = FACTOR.exec(name);
+  if (!match) return undefined;
+  const [, path, letter] = match;
+  return {
+    side: letter === 'A' ? 'a' : 'b',
+    a: `${path}.lora_A.weight`,
+    b: `${path}.lora_B.weight`,
+  };
+}
+
 /** Sorts an adapter's tensors into LoRA modules and dense ones. Throws tensor_name for half a pair, tensor_shape where a pair does not fit. */
 export function adapterLayout(tensors: readonly TensorInfo[]): AdapterLayout {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));

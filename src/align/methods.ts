@@ -1,19 +1,74 @@
 import { FedrotError } from '../errors.js';
+import type { RobustSpec, ServerOptimizerSpec } from '../run-spec.js';
 import type { ConfiguredMethod, MethodEntry } from './method.js';
+import { fedex } from './methods/fedex.js';
 import { fedit } from './methods/fedit.js';
+import { fedrotConsensus } from './methods/fedrot-consensus.js';
+import { fedrotExact } from './methods/fedrot-exact.js';
 import { fedrot } from './methods/fedrot.js';
+import { fedsa } from './methods/fedsa.js';
+import { ffa } from './methods/ffa.js';
+import { flexlora } from './methods/flexlora.js';
+import { flora } from './methods/flora.js';
+import { hetlora } from './methods/hetlora.js';
+import { loraFair } from './methods/lora-fair.js';
+import { rolora } from './methods/rolora.js';
 import type { SiloInstructions } from './types.js';
 
 /** Every aggregation method by name. */
-export const METHODS: readonly MethodEntry[] = [fedrot, fedit];
+export const METHODS: readonly MethodEntry[] = [
+  fedrot,
+  fedrotExact,
+  fedrotConsensus,
+  fedit,
+  ffa,
+  rolora,
+  flexlora,
+  flora,
+  fedex,
+  fedsa,
+  hetlora,
+  loraFair,
+];
+
+/** The method part of a run's specification, with what is to go together with it. */
+export interface AggregationChoice {
+  readonly method: string;
+  readonly options: unknown;
+  readonly serverOptimizer?: ServerOptimizerSpec | undefined;
+  readonly robust?: RobustSpec | undefined;
+}
+
+/** A method with its options, ready for use, in a combination that it allows. Throws option_invalid as checkMethod, and for steps that do not go with it. */
+export function checkAggregation(choice: AggregationChoice, methods = METHODS): ConfiguredMethod {
+  const method = checkMethod(choice.method, choice.options, methods);
+  const { serverOptimizer, robust } = method.allows;
+  if (choice.serverOptimizer && !serverOptimizer)
+    throw new FedrotError(
+      'option_invalid',
+      `aggregation method ${method.name} leaves no step for a server optimizer (${choice.serverOptimizer.kind}): what silos merge into their base is exact as it is`,
+    );
+  if (choice.robust && !robust)
+    throw new FedrotError(
+      'option_invalid',
+      `aggregation method ${method.name} does not average aligned factors, which robust combination acts on; methods that do: ${methods
+        .map((entry) => entry.name)
+        .filter((name) => name !== method.name && allowsRobust(name, methods))
+        .join(', ')}`,
+    );
+  return method;
+}
+
+const allowsRobust = (name: string, methods: readonly MethodEntry[]): boolean =>
+  methods.some((entry) => entry.name === name && entry.allows.robust);
 
 /** A method with its options, ready for use. Throws option_invalid with the allowed names or keys. */
-export function checkMethod(method: string, options: unknown): ConfiguredMethod {
-  const entry = METHODS.find((candidate) => candidate.name === method);
+export function checkMethod(method: string, options: unknown, methods = METHODS): ConfiguredMethod {
+  const entry = methods.find((candidate) => candidate.name === method);
   if (!entry)
     throw new FedrotError(
       'option_invalid',
-      `there is no aggregation method ${JSON.stringify(method)}; the methods are ${METHODS.map(({ name }) => name).join(', ')}`,
+      `there is no aggregation method ${JSON.stringify(method)}; the methods are ${methods.map(({ name }) => name).join(', ')}`,
     );
   return entry.configure(options);
 }

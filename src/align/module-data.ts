@@ -1,8 +1,9 @@
 import { FedrotError } from '../errors.js';
 import { firstNotFinite } from '../tensor/bytes.js';
 import type { TensorSource } from '../tensor/tensor.js';
+import { shares, type SiloInstructions } from './instructions.js';
 import { readFactors, type ModuleLayout } from './layout.js';
-import type { RowFactors } from './row-factors.js';
+import { transposed, type RowFactors } from './row-factors.js';
 
 /** While N · r is at most this, a round's errors are computed exactly, from the Gram matrices of all pairs of silos. */
 export const EXACT_RANK = 256;
@@ -24,32 +25,75 @@ export interface ModuleData {
   /** p_i. */
   readonly weights: readonly number[];
   readonly previous: RowFactors;
-  /** Factors of the i-th silo. Throws tensor_not_finite. */
+  /** Whether the silos share A, and B. Where they keep a factor that they train, their products are not known here. */
+  readonly shared: { readonly a: boolean; readonly b: boolean };
+  readonly productsKnown: boolean;
+  /**
+   * Factors of the i-th silo, as rows; a smaller rank filled up with zero rows, a factor that is not shared as published. Throws
+   * tensor_not_finite.
+   */
   factors(silo: number): RowFactors;
+  /** Forgets what was read; from now on everything is read when it is asked for. */
+  release(): void;
 }
 
 export function moduleData(
   layout: ModuleLayout,
-  previous: TensorSource,
+  published: TensorSource,
   updates: readonly SiloUpdate[],
+  instructions: SiloInstructions,
 ): ModuleData {
-  const bytes = 4 * updates.length * layout.r * (layout.in + layout.out);
-  const keep = updates.length * layout.r <= EXACT_RANK || bytes <= CACHE_BYTES;
+  const { r, in: inputs, out } = layout;
+  const bytes = 4 * updates.length * r * (inputs + out);
+  let keep = updates.length * r <= EXACT_RANK || bytes <= CACHE_BYTES;
   const kept: (RowFactors | undefined)[] = [];
+  const previous = readFactors(published, layout);
+  const shared = { a: shares(instructions, 'a'), b: shares(instructions, 'b') };
+  const read = ({ silo, tensors }: SiloUpdate): RowFactors => ({
+    r,
+    in: inputs,
+    out,
+    a: shared.a ? filled(readFinite(tensors, layout.a, silo), r * inputs) : previous.a,
+    bt: shared.b ? filled(readTransposed(tensors, layout, silo), r * out) : previous.bt,
+  });
+  const trains = (side: 'a' | 'b'): boolean => instructions.train === 'both' || instructions.train === side;
   return {
     layout,
     weights: updates.map(({ weight }) => weight),
-    previous: readFactors(previous, layout),
+    previous,
+    shared,
+    productsKnown: (shared.a || !trains('a')) && (shared.b || !trains('b')),
     factors(silo) {
       const known = kept[silo];
       if (known) return known;
-      const factors = readFactors(updates[silo]!.tensors, layout);
-      checkFinite(factors.a, layout.a, updates[silo]!.silo);
-      checkFinite(factors.bt, layout.b, updates[silo]!.silo);
+      const factors = read(updates[silo]!);
       if (keep) kept[silo] = factors;
       return factors;
     },
+    release() {
+      keep = false;
+      kept.length = 0;
+    },
   };
+}
+
+function readFinite(tensors: TensorSource, name: string, silo: string): Float32Array {
+  const data = tensors.read(name);
+  checkFinite(data, name, silo);
+  return data;
+}
+
+function readTransposed(tensors: TensorSource, { b, out }: ModuleLayout, silo: string): Float32Array {
+  const data = readFinite(tensors, b, silo);
+  return transposed(data, out, data.length / out);
+}
+
+/** Zero rows after the last. */
+function filled(rows: Float32Array, length: number): Float32Array {
+  if (rows.length === length) return rows;
+  const result = new Float32Array(length);
+  result.set(rows);
+  return result;
 }
 
 /** Throws tensor_not_finite, naming tensor and silo. */

@@ -14,7 +14,7 @@ export interface CrossGram {
 }
 
 /** Factors are float32: what is smaller than this share of their norms is rounding, and says nothing about a direction. */
-const NOISE = 2 ** -24;
+export const NOISE = 2 ** -24;
 
 /** R from the cross-Gram of one silo; directions that M leaves open stay as near to I as they can. */
 export function rotationOf({ m, scale }: CrossGram, r: number, reflections: boolean): SmallMatrix {
@@ -24,7 +24,7 @@ export function rotationOf({ m, scale }: CrossGram, r: number, reflections: bool
 export const rowsOf = (factors: RowFactors, side: Side): { x: Float32Array; n: number } =>
   side === 'a' ? { x: factors.a, n: factors.in } : { x: factors.bt, n: factors.out };
 
-export function norm(x: Float32Array): number {
+export function norm(x: Float32Array | Float64Array): number {
   let sum = 0;
   for (const value of x) sum += value * value;
   return Math.sqrt(sum);

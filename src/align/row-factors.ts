@@ -60,3 +60,24 @@ export function roundSums(sums: FactorSums, shape: Pick<RowFactors, 'r' | 'in' |
   const { r, in: inputs, out } = shape;
   return { r, in: inputs, out, a: Float32Array.from(sums.a), bt: Float32Array.from(sums.bt) };
 }
+
+/** ⟨B A, B' A'⟩ = tr((Bᵀ B')(A' Aᵀ)), whatever the two ranks. */
+export function productOverlap(kernels: Kernels, x: RowFactors, y: RowFactors): number {
+  const b = kernels.gram(x.bt, x.r, y.bt, y.r, x.out);
+  const a = kernels.gram(x.a, x.r, y.a, y.r, x.in);
+  return b.reduce((sum, value, i) => sum + value * a[i]!, 0);
+}
+
+/** Cᵀ X for C (rows × count) and X (rows × n), in float64. */
+export function combineRows(
+  kernels: Kernels,
+  c: SmallMatrix,
+  count: number,
+  x: Float32Array,
+  rows: number,
+  n: number,
+): Float64Array {
+  const result = new Float64Array(count * n);
+  if (count > 0 && rows > 0) kernels.addProduct(result, 1, c, count, x, rows, n);
+  return result;
+}

@@ -1,4 +1,10 @@
-import { determinant, Matrix, QrDecomposition, SingularValueDecomposition } from 'ml-matrix';
+import {
+  determinant,
+  EigenvalueDecomposition,
+  Matrix,
+  QrDecomposition,
+  SingularValueDecomposition,
+} from 'ml-matrix';
 
 /** Row-major float64: for the r × r algebra, never for the long dimension. */
 export type SmallMatrix = Float64Array;
@@ -69,6 +75,36 @@ export function svd(x: SmallMatrix, n: number): Svd {
     sigma: result.diagonal.map((value) => value * scale),
     v: asSmall(result.rightSingularVectors),
   };
+}
+
+export interface SymmetricEigen {
+  /** In falling order. */
+  readonly values: Float64Array;
+  /** n × n, eigenvectors in its columns. */
+  readonly vectors: SmallMatrix;
+}
+
+/** X = Q diag(values) Qᵀ for a symmetric X of any finite scale; all zeros give Q = I. */
+export function symmetricEigen(x: SmallMatrix, n: number): SymmetricEigen {
+  const scale = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  if (scale === 0) return { values: new Float64Array(n), vectors: identity(n) };
+  const scaled = x.map((value) => (Math.abs(value) > NEGLIGIBLE * scale ? value / scale : 0));
+  const result = new EigenvalueDecomposition(asMatrix(scaled, n, n), { assumeSymmetric: true });
+  const rising = result.realEigenvalues;
+  const order = rising.map((_, i) => i).sort((i, j) => rising[j]! - rising[i]!);
+  const q = result.eigenvectorMatrix;
+  return {
+    values: Float64Array.from(order, (i) => rising[i]! * scale),
+    vectors: Float64Array.from({ length: n * n }, (_, at) => q.get(Math.floor(at / n), order[at % n]!)),
+  };
+}
+
+/** The first columns of X (rows × columns). */
+export function firstColumns(x: SmallMatrix, rows: number, columns: number, count: number): SmallMatrix {
+  return Float64Array.from(
+    { length: rows * count },
+    (_, at) => x[Math.floor(at / count) * columns + (at % count)]!,
+  );
 }
 
 /** The sign of an orthogonal matrix's determinant, +1 or −1. */

@@ -1,17 +1,14 @@
 import type { Random } from '../random.js';
-import { isPlain, leastIndex, plainRotations, withoutRounding, type ErrorAlgebra } from './errors.js';
+import { isPlain, leastIndex, withoutRounding, type ErrorAlgebra, type Judged } from './errors.js';
 import type { Kernels } from './kernels.js';
-import type { Rotations } from './method.js';
+import { plainRotations, type Rotations } from './method.js';
 import type { ModuleData } from './module-data.js';
-import { addRotated, emptySums, roundSums, type RowFactors } from './row-factors.js';
-import { innerProduct, type SmallMatrix } from './small-matrix.js';
+import { addRotated, emptySums, productOverlap, roundSums, type RowFactors } from './row-factors.js';
+import { sketchedBest, sketchedError } from './sketch.js';
 
-/** Columns of the Gaussian sketch: the standard error of an estimated e² is at most √(2 / 32) = 25 % of it. */
-export const SKETCH_COLUMNS = 32;
-
-/** A mean of rotated factors, and f = ‖B̃Ã − ΔW*‖² − ‖ΔW*‖² of it. */
-interface Judged {
-  readonly mean: RowFactors;
+/** Factors, and f = ‖B̃Ã − ΔW*‖² − ‖ΔW*‖² of them. */
+interface Valued {
+  readonly factors: RowFactors;
   readonly f: number;
 }
 
@@ -19,48 +16,78 @@ interface Judged {
  * Errors in one pass after the other over the silos, at O(N r (r + sketch) (in + out)): for many silos.
  *
  * f(B̃, Ã) = ‖B̃Ã‖² − 2 Σ p_i tr((B̃ᵀB_i)(A_iÃᵀ)) is e² but for the constant ‖ΔW*‖², and exact: candidates are compared, and the
- * difference to plain averaging is given, by it. Only the size of the smaller of the two errors comes from an unbiased Gaussian
- * sketch, E‖(B̃Ã − ΔW*) Ω‖² / columns = e²; then ‖ΔW*‖² = e² − f.
+ * differences between method, plain averaging and bound are given, by it. Only the size of the smallest of these errors comes from an
+ * unbiased Gaussian sketch; then ‖ΔW*‖² = e² − f. The bound is that of a randomized approximation of rank r: an upper estimate.
  */
 export function streamedErrors(
   kernels: Kernels,
   data: ModuleData,
   random: Random,
-  columns = SKETCH_COLUMNS,
+  columns?: number,
 ): ErrorAlgebra {
   const plain = plainRotations(data.weights.length);
-  const judged = new Map<Rotations, Judged>();
+  const known = new Map<Rotations, Valued>();
   let scale = 0;
+  let best: RowFactors | undefined;
+  let last: { readonly key: Rotations; readonly factors: RowFactors } | undefined;
 
-  const judge = (candidates: readonly Rotations[]): Judged[] => {
-    const fresh = candidates.filter((candidate) => !judged.has(keyOf(candidate)));
-    const means = averages(kernels, data, fresh);
+  const value = (means: readonly RowFactors[]): Valued[] => {
     const result = functionals(kernels, data, means);
     scale = result.scale;
-    fresh.forEach((candidate, i) => judged.set(keyOf(candidate), { mean: means[i]!, f: result.f[i]! }));
-    return candidates.map((candidate) => judged.get(keyOf(candidate))!);
+    return means.map((factors, i) => ({ factors, f: result.f[i]! }));
   };
   const keyOf = (rotations: Rotations): Rotations => (isPlain(rotations) ? plain : rotations);
+  const meansOf = (keys: readonly Rotations[]): RowFactors[] => {
+    const missing = keys.filter((key) => key !== last?.key);
+    const means = averages(kernels, data, missing);
+    return keys.map((key) => (key === last?.key ? last.factors : means[missing.indexOf(key)]!));
+  };
+  const ofRotations = (candidates: readonly Rotations[]): Valued[] => {
+    const fresh = [...new Set(candidates.map(keyOf))].filter((key) => !known.has(key));
+    if (fresh.length > 0) value(meansOf(fresh)).forEach((valued, i) => known.set(fresh[i]!, valued));
+    return candidates.map((candidate) => known.get(keyOf(candidate))!);
+  };
+  const bestOfSketch = (): RowFactors => (best ??= sketchedBest(kernels, data, random.derive('best')));
 
   return {
-    mean: (rotations) => judge([rotations])[0]!.mean,
+    mean(rotations) {
+      const key = keyOf(rotations);
+      const factors = known.get(key)?.factors ?? meansOf([key])[0]!;
+      last = { key, factors };
+      return factors;
+    },
     leastError(candidates) {
       const least = leastIndex(
-        judge(candidates).map(({ f }) => f),
+        ofRotations(candidates).map(({ f }) => f),
         scale,
       );
       const winner = keyOf(candidates[least]!);
-      for (const key of [...judged.keys()]) if (key !== winner && key !== plain) judged.delete(key);
+      for (const key of [...known.keys()]) if (key !== winner && key !== plain) known.delete(key);
       return least;
     },
-    errors(rotations) {
-      const [own, fedit] = judge([rotations, plain]) as [Judged, Judged];
-      const better = own.f <= fedit.f ? own : fedit;
-      const square = sketchedError(kernels, data, better.mean, random, columns);
+    errors({ factors, rotations }: Judged) {
+      const others = rotations ? [bestOfSketch()] : [bestOfSketch(), factors];
+      const [fedit, ofMean] = ofRotations(rotations ? [plain, rotations] : [plain]) as [Valued, Valued?];
+      const [bound, ofFactors] = value(others) as [Valued, Valued?];
+      const own = (ofMean ?? ofFactors)!;
+      const all = [own, fedit, bound];
+      const least = all.reduce((smallest, candidate) => (candidate.f < smallest.f ? candidate : smallest));
+      const square = sketchedError(kernels, data, least.factors, random, columns);
+      const squareOf = ({ f }: Valued): number => square + (f - least.f);
       return {
-        method: square + (own.f - better.f),
-        fedit: square + (fedit.f - better.f),
-        target: withoutRounding(square - better.f, scale),
+        method: squareOf(own),
+        fedit: squareOf(fedit),
+        bound: squareOf(least),
+        target: withoutRounding(square - least.f, scale),
+      };
+    },
+    meanProduct() {
+      const approximation = bestOfSketch();
+      const overlap = (factors: RowFactors): number => productOverlap(kernels, factors, approximation);
+      return {
+        silos: data.weights.map((_, i) => overlap(data.factors(i))),
+        square: overlap(approximation),
+        overlap,
       };
     },
   };
@@ -68,6 +95,7 @@ export function streamedErrors(
 
 /** The means of all candidates, in one pass. */
 function averages(kernels: Kernels, data: ModuleData, candidates: readonly Rotations[]): RowFactors[] {
+  if (candidates.length === 0) return [];
   const sums = candidates.map(() => emptySums(data.layout));
   data.weights.forEach((weight, i) => {
     const factors = data.factors(i);
@@ -76,7 +104,7 @@ function averages(kernels: Kernels, data: ModuleData, candidates: readonly Rotat
   return sums.map((sum) => roundSums(sum, data.layout));
 }
 
-/** f of each mean, and Σ p_i ‖B_i A_i‖², in one pass. */
+/** f of each of some factors, and Σ p_i ‖B_i A_i‖², in one pass. */
 function functionals(
   kernels: Kernels,
   data: ModuleData,
@@ -92,31 +120,4 @@ function functionals(
     });
   });
   return { f, scale };
-}
-
-/** ⟨B A, B' A'⟩ = tr((Bᵀ B')(A' Aᵀ)). */
-function productOverlap(kernels: Kernels, x: RowFactors, y: RowFactors): number {
-  const b = kernels.gram(x.bt, x.r, y.bt, y.r, x.out);
-  const a = kernels.gram(x.a, x.r, y.a, y.r, x.in);
-  return innerProduct(a, b);
-}
-
-/** An unbiased estimate of ‖B̃Ã − ΔW*‖². */
-function sketchedError(
-  kernels: Kernels,
-  data: ModuleData,
-  mean: RowFactors,
-  random: Random,
-  columns: number,
-): number {
-  const { r, in: inputs, out } = data.layout;
-  const omegaT = Float32Array.from({ length: columns * inputs }, () => random.normal());
-  const residual = new Float64Array(columns * out); // ((B̃Ã − ΔW*) Ω)ᵀ
-  const add = (weight: number, { a, bt }: RowFactors): void => {
-    const sketched: SmallMatrix = kernels.gram(a, r, omegaT, columns, inputs); // A Ω
-    kernels.addProduct(residual, weight, sketched, columns, bt, r, out);
-  };
-  add(1, mean);
-  data.weights.forEach((weight, i) => add(-weight, data.factors(i)));
-  return innerProduct(residual, residual) / columns;
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
-import type { SiloInstructions } from '../align/types.js';
+import { siloInstructionsSchema, type SiloInstructions } from '../align/instructions.js';
 import type { Clock } from '../clock.js';
 import { asFedrotError, FedrotError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -42,7 +41,8 @@ interface Prepared {
   readonly adapter: readonly NamedTensor[];
 }
 
-const instructionsSchema = z.strictObject({ train: z.enum(['both', 'a', 'b']).default('both') });
+/** What this silo can do; anything else that a method asks for is refused (src/align/instructions.ts has all). */
+const instructionsSchema = siloInstructionsSchema.pick({ train: true, ownRank: true }).strict();
 
 function parseInstructions(json: string): SiloInstructions {
   if (json === '') return { train: 'both' };

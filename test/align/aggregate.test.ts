@@ -221,7 +221,15 @@ describe('aggregate refuses', () => {
   });
 
   it('updates of another shape, naming the silo', () => {
-    const other = withUpdate({ tensors: adapter([randomFactors(random, { ...SHAPE, r: 2 })]) });
+    const small = withUpdate({ tensors: adapter([randomFactors(random, { ...SHAPE, r: 2 })]) });
+    const other = { ...small, method: 'fedit' };
+    expect(refused(small)).toBe('nothing thrown'); // fedrot takes a silo's own rank, below the run's
+    for (const shape of [
+      { ...SHAPE, r: 4 },
+      { ...SHAPE, in: 11 },
+      { ...SHAPE, out: 8 },
+    ])
+      expect(refused(withUpdate({ tensors: adapter([randomFactors(random, shape)]) }))).toBe('tensor_shape');
     expect(refused(other)).toBe('tensor_shape');
     expect(() => aggregate(inputOf(previous, silos, other))).toThrow(
       /update of silo s01: .*expected shape \[3, 12\], got \[2, 12\]/,

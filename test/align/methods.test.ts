@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkMethod, instructions, METHODS } from '../../src/align/methods.js';
+import { siloInstructionsSchema } from '../../src/align/instructions.js';
+import { checkAggregation, checkMethod, instructions, METHODS } from '../../src/align/methods.js';
 import { codeOf } from '../support/code-of.js';
 
 describe('the table of methods', () => {
@@ -15,6 +16,7 @@ describe('the table of methods', () => {
       first: 'a',
       reflections: false,
       start: 'none',
+      where: 'server',
     });
     expect(checkMethod('fedit', undefined).options).toEqual({});
   });
@@ -24,13 +26,18 @@ describe('the table of methods', () => {
     [
       'fedrot',
       { lambda: 2 },
-      /fedrot: lambda: .*its options are lambda, reference, first, reflections, start/,
+      /fedrot: lambda: .*its options are lambda, reference, first, reflections, start, where/,
     ],
     ['fedrot', { lambda: 'much' }, /lambda/],
     ['fedrot', { lambda: Number.NaN }, /lambda/],
     ['fedrot', { reference: 'c' }, /reference: .*"alternate"/],
     ['fedrot', { lamda: 0.5 }, /lamda.*its options are lambda/],
     ['fedrot', { reflections: true, lambda: 0.5 }, /lambda: must be 1 or auto where reflections are kept/],
+    ['fedrot', { where: 'silo' }, /lambda: must be a number where silos rotate/],
+    ['fedrot', { where: 'silo', lambda: 1, start: 'consensus' }, /start: must be none where silos rotate/],
+    ['rolora', { first: 'both' }, /rolora: first/],
+    ['hetlora', { weights: 'mine' }, /hetlora: weights/],
+    ['lora-fair', { steps: -1 }, /lora-fair: steps/],
     ['fedrot', [], /fedrot/],
     ['fedit', { lambda: 1 }, /fedit: .*lambda.*it has no options/],
   ])('refuses %s %j, saying what is allowed', (method, options, message) => {
@@ -45,8 +52,41 @@ describe('the table of methods', () => {
     for (const lambda of [1, 'auto']) checkMethod('fedrot', { lambda, reflections: true });
   });
 
-  it('asks silos to train both factors', () => {
-    expect(instructions('fedrot', {}, 3)).toEqual({ train: 'both' });
+  it('asks silos to train and to share what the method needs, round by round', () => {
     expect(instructions('fedit', {}, 1)).toEqual({ train: 'both' });
+    expect(instructions('fedrot', {}, 3)).toEqual({ train: 'both', ownRank: 'svd' });
+    expect(instructions('ffa', {}, 1)).toEqual({ train: 'b', share: 'b' });
+    expect([1, 2, 3].map((round) => instructions('rolora', {}, round).train)).toEqual(['b', 'a', 'b']);
+    expect(instructions('rolora', { first: 'a' }, 1)).toEqual({ train: 'a', share: 'a' });
+    expect(instructions('fedsa', {}, 2)).toEqual({ train: 'both', share: 'a' });
+    expect(instructions('flora', {}, 2)).toEqual({ train: 'both', ownRank: 'rows', merge: true });
+    const silo = { where: 'silo', lambda: 0.5 };
+    expect(instructions('fedrot', silo, 1).rotate).toBeUndefined();
+    expect(instructions('fedrot', silo, 2).rotate).toEqual({ side: 'a', lambda: 0.5, reflections: false });
+    expect(instructions('fedrot', silo, 3).rotate).toEqual({ side: 'b', lambda: 0.5, reflections: false });
+  });
+
+  it('sends instructions that a silo understands, of every method', () => {
+    for (const { name } of METHODS)
+      for (const round of [1, 2, 3]) {
+        const sent = instructions(name, {}, round);
+        expect(siloInstructionsSchema.parse(JSON.parse(JSON.stringify(sent)))).toEqual(sent);
+      }
+  });
+
+  it('refuses steps that do not go with a method, and names those they go with', () => {
+    const adam = { kind: 'fedavgm', learningRate: 1, momentum: 0.9 } as const;
+    const median = { combine: { kind: 'median' } } as const;
+    for (const { name, allows } of METHODS) {
+      const check = (choice: object): string =>
+        codeOf(() => checkAggregation({ method: name, options: {}, ...choice }));
+      expect(check({ serverOptimizer: adam })).toBe(
+        allows.serverOptimizer ? 'nothing thrown' : 'option_invalid',
+      );
+      expect(check({ robust: median })).toBe(allows.robust ? 'nothing thrown' : 'option_invalid');
+    }
+    expect(() => checkAggregation({ method: 'flora', options: {}, robust: median })).toThrow(
+      /flora does not average.*fedrot, .*fedit/,
+    );
   });
 });

@@ -5,6 +5,7 @@ import { rotateFactors } from '../../src/align/rotate.js';
 import { randomRotation } from '../../src/align/random-rotation.js';
 import type { Factors } from '../../src/align/types.js';
 import { Random } from '../../src/random.js';
+import { federation, federations, kinds, rounding, shapes } from './support/degenerate.js';
 import { frobenius, minus } from './support/dense.js';
 import {
   denseError,
@@ -15,65 +16,10 @@ import {
   publishedFactors,
   randomFactors,
   scrambled,
-  type Shape,
 } from './support/federation.js';
-
-/** What a silo may send besides plain random factors. */
-const DEGENERATE: Readonly<Record<string, (factors: Factors, random: Random) => Factors>> = {
-  plain: (factors) => factors,
-  scrambled: (factors, random) => scrambled(random, factors),
-  'zero B': (factors) => ({ ...factors, b: factors.b.map(() => 0) }),
-  'zero A': (factors) => ({ ...factors, a: factors.a.map(() => 0) }),
-  'equal rows of A': (factors) => ({ ...factors, a: factors.a.map((_, i) => factors.a[i % factors.in]!) }),
-  'one column of B': (factors) => ({
-    ...factors,
-    b: factors.b.map((value, i) => (i % factors.r === 0 ? value : 0)),
-  }),
-  'huge A, tiny B': (factors) => ({ ...factors, a: factors.a.map((v) => v * 1e18), b: factors.b.map((v) => v * 1e-18) }), // prettier-ignore
-  subnormal: (factors) => ({ ...factors, b: factors.b.map((v) => v * 1e-42) }),
-};
-
-const shapes = fc.record({
-  r: fc.integer({ min: 1, max: 6 }),
-  in: fc.integer({ min: 1, max: 10 }),
-  out: fc.integer({ min: 1, max: 10 }),
-});
-const kinds = fc.constantFrom(...Object.keys(DEGENERATE));
-const scales = fc.constantFrom(1, 1e-15, 1e15);
-
-interface Federation {
-  readonly previous: Factors;
-  readonly silos: Factors[];
-}
-
-function federation(
-  shape: Shape,
-  siloKinds: readonly string[],
-  previousKind: string,
-  scale: number,
-  seed: number,
-): Federation {
-  const random = Random.of('federation', seed);
-  const center = randomFactors(random, shape, scale);
-  return {
-    previous: DEGENERATE[previousKind]!(center, random),
-    silos: siloKinds.map((kind) => DEGENERATE[kind]!(nearFactors(random, center, 0.3 * scale), random)),
-  };
-}
-
-const federations = fc
-  .tuple(shapes, fc.array(kinds, { minLength: 1, maxLength: 6 }), kinds, scales, fc.nat())
-  .map((args) => federation(...args));
 
 const rounds = fc.integer({ min: 1, max: 4 });
 const lambdas = fc.constantFrom<number | 'auto'>('auto', 0, 0.5, 1);
-
-const normA = ({ a }: Factors): number => Math.hypot(...a);
-const normB = ({ b }: Factors): number => Math.hypot(...b);
-
-/** What rounding the factors to float32 may move B · A by: 6e-8 of each element, or half the least subnormal. */
-const rounding = (factors: Factors): number =>
-  2e-7 * normA(factors) * normB(factors) + 1e-44 * (normA(factors) + normB(factors));
 
 describe('fedrot, on random and degenerate inputs', () => {
   it('gives finite and repeatable results', () => {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { defineMethod, type Rotations } from '../method.js';
+import { consensusRotations } from '../consensus.js';
+import type { SiloInstructions } from '../instructions.js';
+import { defineMethod, plainRotations, type Alignment, type ModuleView, type Rotations } from '../method.js';
 import { softRotation } from '../procrustes.js';
 import { rotationOf, type Side } from '../rotate.js';
 import type { SmallMatrix } from '../small-matrix.js';
@@ -17,8 +19,21 @@ const optionsSchema = z
     first: z.enum(['a', 'b']).default('a'),
     /** Keep reflections (R in O(r)), as the paper's hard form does; λ must then be 1, or `auto`, which tries it besides the grid. */
     reflections: z.boolean().default(false),
-    /** What round 1 does, where there is no common basis to rotate to: average plainly, as the paper. */
-    start: z.enum(['none']).default('none'),
+    /**
+     * What round 1 does, where B̄ = 0 is no basis to rotate to: average plainly, as the paper, or find one among the silos
+     * (consensus.ts).
+     */
+    start: z.enum(['none', 'consensus']).default('none'),
+    /** Who rotates: the server, or every silo its own update before it is sent; the result is the same. */
+    where: z.enum(['server', 'silo']).default('server'),
+  })
+  .refine((options) => options.where === 'server' || options.lambda !== 'auto', {
+    path: ['lambda'],
+    message: 'must be a number where silos rotate: auto compares the updates of all silos',
+  })
+  .refine((options) => options.where === 'server' || options.start === 'none', {
+    path: ['start'],
+    message: 'must be none where silos rotate: a consensus needs the updates of all silos',
   })
   .refine((options) => !options.reflections || options.lambda === 'auto' || options.lambda === 1, {
     path: ['lambda'],
@@ -46,28 +61,47 @@ function soft(hard: readonly SmallMatrix[], r: number, lambda: number): Candidat
   };
 }
 
+function instructionsOf(options: Options, round: number): SiloInstructions {
+  const { where, lambda, reflections } = options;
+  const common = { train: 'both', ownRank: 'svd' } as const;
+  if (where === 'server' || lambda === 'auto' || round === 1) return common;
+  return { ...common, rotate: { side: referenceOf(options, round), lambda, reflections } };
+}
+
+function alignOnServer(module: ModuleView, options: Options): Alignment {
+  const { r, round } = module;
+  const grams = module.crossGrams(referenceOf(options, round));
+  const rotations = grams.map((gram) => rotationOf(gram, r, false));
+  const reflected = (): Candidate => ({
+    lambda: 1,
+    rotations: grams.map((gram) => rotationOf(gram, r, true)),
+  });
+  if (options.lambda !== 'auto')
+    return options.reflections ? reflected() : soft(rotations, r, options.lambda);
+  const candidates = GRID.map((lambda) => soft(rotations, r, lambda));
+  if (options.reflections) candidates.push(reflected());
+  return candidates[module.leastError(candidates.map((candidate) => candidate.rotations))]!;
+}
+
 /**
  * FedRot-LoRA (arXiv 2602.23638, Algorithm 1): each silo's factors are rotated towards one published factor, A and B in turns,
- * then averaged. From round 2 on; in round 1 there is nothing to align to (B̄ = 0).
+ * then averaged. From round 2 on; in round 1 there is nothing to align to (B̄ = 0), unless the silos find a consensus.
  */
 export const fedrot = defineMethod<Options>({
   name: 'fedrot',
   source: 'arXiv 2602.23638',
   options: optionsSchema,
-  instructions: () => ({ train: 'both' }),
+  allows: { ownRank: 'svd', serverOptimizer: true, robust: true },
+  instructions: instructionsOf,
   align(module, options) {
-    const { r, round, silos } = module;
-    if (round === 1) return { rotations: new Array<undefined>(silos).fill(undefined), lambda: 0 };
-    const grams = module.crossGrams(referenceOf(options, round));
-    const rotations = grams.map((gram) => rotationOf(gram, r, false));
-    const reflected = (): Candidate => ({
-      lambda: 1,
-      rotations: grams.map((gram) => rotationOf(gram, r, true)),
-    });
-    if (options.lambda !== 'auto')
-      return options.reflections ? reflected() : soft(rotations, r, options.lambda);
-    const candidates = GRID.map((lambda) => soft(rotations, r, lambda));
-    if (options.reflections) candidates.push(reflected());
-    return candidates[module.leastError(candidates.map((candidate) => candidate.rotations))]!;
+    const { round, silos } = module;
+    if (round > 1 && options.where === 'server') return alignOnServer(module, options);
+    const plain = plainRotations(silos);
+    if (round > 1) return { rotations: plain, lambda: Number(options.lambda) };
+    if (options.start === 'none') return { rotations: plain, lambda: 0 };
+    // As in `auto`: never worse than plain averaging.
+    const candidates = [plain, consensusRotations(module)];
+    const best = options.lambda === 'auto' ? module.leastError(candidates) : 1;
+    return { rotations: candidates[best]!, lambda: best };
   },
 });

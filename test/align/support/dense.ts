@@ -26,3 +26,28 @@ export const unit = (n: number): Dense =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? 1 : 0)));
 
 export const traceOf = (x: Dense): number => x.reduce((sum, row, i) => sum + row[i]!, 0);
+
+/** Singular values in falling order, by one-sided Jacobi rotations (Hestenes 1958) of the rows. */
+export function singularValues(x: Dense): number[] {
+  const rows = (x.length <= (x[0]?.length ?? 0) ? x : flip(x)).map((row) => [...row]);
+  const dot = (p: readonly number[], q: readonly number[]): number =>
+    p.reduce((sum, value, i) => sum + value * q[i]!, 0);
+  for (let sweep = 0, moved = true; moved && sweep < 60; sweep++) {
+    moved = false;
+    for (let i = 0; i < rows.length; i++)
+      for (let j = i + 1; j < rows.length; j++) {
+        const [p, q] = [rows[i]!, rows[j]!];
+        const [pp, qq, pq] = [dot(p, p), dot(q, q), dot(p, q)];
+        if (Math.abs(pq) <= 1e-15 * Math.sqrt(pp * qq)) continue;
+        moved = true;
+        const angle = Math.atan2(2 * pq, pp - qq) / 2;
+        const [c, s] = [Math.cos(angle), Math.sin(angle)];
+        rows[i] = p.map((value, l) => c * value + s * q[l]!);
+        rows[j] = p.map((value, l) => c * q[l]! - s * value);
+      }
+  }
+  return rows.map((row) => frobenius([row])).sort((p, q) => q - p);
+}
+
+/** ‖X − best rank-r approximation‖_F (Eckart & Young 1936). */
+export const eckartYoung = (x: Dense, r: number): number => frobenius([[0, ...singularValues(x).slice(r)]]);

@@ -101,3 +101,20 @@ export function denseError(published: Factors, silos: readonly Factors[], weight
 export const relativeDistance = (x: Dense, y: Dense): number => frobenius(minus(x, y)) / frobenius(y);
 
 export const shapeOf = ({ r, in: inputs, out }: RowFactors | Factors): Shape => ({ r, in: inputs, out });
+
+/** What silos merge into their base, of module m0. */
+export function mergedFactors(merge: TensorSource | undefined, module = 0): Factors | undefined {
+  if (!merge) return undefined;
+  return publishedFactors(
+    merge.tensors.map(({ name, shape }) => ({ name, shape, data: merge.read(name) })),
+    module,
+  );
+}
+
+/** An update without the factor that a method does not ask for. */
+export function only(side: 'both' | 'a' | 'b', tensors: TensorSource): TensorSource {
+  if (side === 'both') return tensors;
+  const other = side === 'a' ? 'lora_B' : 'lora_A';
+  const kept = tensors.tensors.filter(({ name }) => !name.includes(other));
+  return memorySource(kept.map(({ name, shape }) => ({ name, shape, data: tensors.read(name) })));
+}
