@@ -25,7 +25,7 @@ export interface WeightMatch {
   readonly first: number;
 }
 
-const WEIGHT = /\.weight$/;
+const WEIGHT = '.weight';
 
 /** How many entries are compared before all are. */
 const SAMPLES = 16;
@@ -49,7 +49,7 @@ export function matchReference(
   const matches: WeightMatch[] = [];
   for (const tensor of reference.names) {
     const shape = reference.shape(tensor);
-    if (!WEIGHT.test(tensor) || shape.length !== 2) continue;
+    if (!tensor.endsWith(WEIGHT) || shape.length !== 2) continue;
     const [rows = 0, columns = 0] = shape;
     const forms = [
       { in: columns, out: rows, outFirst: true },
@@ -69,7 +69,7 @@ export function matchReference(
         return values.every((value, index) => equalAt(index, value, from));
       });
       if (first === undefined) continue;
-      matches.push({ name: tensor.replace(WEIGHT, ''), out: form.out, first });
+      matches.push({ name: tensor.slice(0, -WEIGHT.length), out: form.out, first });
       break;
     }
   }
