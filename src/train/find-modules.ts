@@ -2,7 +2,7 @@ import type { Model, Node, TensorValue } from './ir/graph.js';
 import { matchReference, type ReferenceWeights } from './match-weights.js';
 import { nameFromGraph, type NameSource } from './module-names.js';
 import type { AdaptableModule, DenseModule } from './modules.js';
-import { numberOf, readersOf, usesOfWeight } from './weight-uses.js';
+import { matrixDims, numberOf, readersOf, usesOfWeight } from './weight-uses.js';
 
 /** A linear layer of an ONNX graph. */
 export interface FoundModule extends AdaptableModule {
@@ -121,9 +121,8 @@ function* linears(model: Model): Generator<Linear> {
   const order = new Map(model.graph.nodes.map((node, i) => [node, i]));
   const all: Linear[] = [];
   for (const [initializer, tensor] of model.graph.initializers) {
-    if (tensor.dims.length !== 2) continue;
+    if (tensor.dims.length !== 2 && tensor.dims.length !== 3) continue;
     const { products, others } = usesOfWeight(readers, initializer, tensor.type);
-    const [rows = 0, columns = 0] = tensor.dims;
     const merged = others.find(({ node, input }) => isMergedAttention(node) && input === 1);
     if (merged !== undefined && others.length === 1 && products.length === 0) {
       all.push(attentionWeight(merged.node, initializer, tensor));
@@ -133,6 +132,9 @@ function* linears(model: Model): Generator<Linear> {
     const other = others.some(({ node }) => node.op !== 'Gather');
     if (first === undefined || other || products.some(({ outIn }) => outIn !== first.outIn)) continue;
     const nodes = products.map(({ node }) => node);
+    const dims = matrixDims(first.node, tensor);
+    if (dims.length !== 2) continue;
+    const [rows = 0, columns = 0] = dims;
     const out = first.outIn ? rows : columns;
     const bias = nodes.length === 1 ? biasOf(model, readers, first.node, out) : undefined;
     all.push({

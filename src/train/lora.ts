@@ -4,7 +4,7 @@ import { GraphBuilder } from './ir/builder.js';
 import type { ElementType, Model } from './ir/graph.js';
 import { int64Vector } from './ir/tensor-value.js';
 import type { LoraSite } from './session-types.js';
-import { readersOf, usesOfWeight, type WeightUse } from './weight-uses.js';
+import { isQuantizedProduct, matrixDims, readersOf, usesOfWeight, type WeightUse } from './weight-uses.js';
 
 /** PEFT's names of a module's factors. */
 export function loraNames(module: string): { readonly a: string; readonly b: string } {
@@ -45,18 +45,22 @@ function injectOne(model: Model, site: LoraSite): Model {
     throw new FedrotError('model_unsupported', `module ${name}: ${why}`);
   };
   if (tensor === undefined) return refuse(`the model has no initializer ${weight.initializer}`);
-  const [columnsAt, rowsAt] = weight.layout === 'in_out' ? [1, 0] : [0, 1];
-  const total = tensor.dims[columnsAt] ?? 0;
+  const uses = productsWith(model, weight.initializer, tensor.type, name);
+  const product = uses[0]?.node;
+  if (product === undefined) return refuse(`initializer ${weight.initializer} is not used by any product`);
+  const dims = matrixDims(product, tensor);
+  // Quantizing turns a matrix round; the module keeps saying how it lay before.
+  const layout = isQuantizedProduct(product) ? 'out_in' : weight.layout;
+  const [columnsAt, rowsAt] = layout === 'in_out' ? [1, 0] : [0, 1];
+  const total = dims[columnsAt] ?? 0;
   const first = weight.firstOutput ?? 0;
   const fits = weight.firstOutput === undefined ? total === outputs : first + outputs <= total;
-  if (tensor.dims.length !== 2 || tensor.dims[rowsAt] !== inputs || !fits)
+  if (dims.length !== 2 || dims[rowsAt] !== inputs || !fits)
     return refuse(
-      `initializer ${weight.initializer} has shape [${tensor.dims.join(', ')}], which does not hold ${inputs} in and ${outputs} out from output ${first} (${weight.layout})`,
+      `initializer ${weight.initializer} has shape [${dims.join(', ')}], which does not hold ${inputs} in and ${outputs} out from output ${first} (${layout})`,
     );
-  const uses = productsWith(model, weight.initializer, tensor.type, name);
-  if (uses.length === 0) return refuse(`initializer ${weight.initializer} is not used by any product`);
-  if (uses.some((use) => use.outIn !== (weight.layout === 'out_in')))
-    return refuse(`initializer ${weight.initializer} is not used as ${weight.layout} by the graph`);
+  if (uses.some((use) => use.outIn !== (layout === 'out_in')))
+    return refuse(`initializer ${weight.initializer} is not used as ${layout} by the graph`);
 
   const builder = GraphBuilder.from(model, { nodes: [] });
   const { a, b } = loraNames(name);

@@ -1,5 +1,5 @@
 import { elementTypeOf } from './ir/element-type.js';
-import type { ElementType, Model, Node } from './ir/graph.js';
+import type { ElementType, Model, Node, TensorValue } from './ir/graph.js';
 
 /** How a node multiplies by a weight: which input the activations come in by, and how the matrix lies for it. */
 export interface WeightUse {
@@ -29,6 +29,16 @@ const MULTIPLIES: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'FusedMatMul'
 export function numberOf(node: Node, name: string, otherwise: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'int' || attribute?.kind === 'float' ? attribute.value : otherwise;
+}
+
+/** com.microsoft MatMulNBits: the weight is [out, blocks, bytes] of uint8. */
+export function isQuantizedProduct(node: Node): boolean {
+  return node.op === 'MatMulNBits' && node.domain === 'com.microsoft';
+}
+
+/** Rows (out) and columns (in) of the matrix that a product multiplies by, as it lies: quantized ones by their attributes. */
+export function matrixDims(node: Node, tensor: TensorValue): readonly number[] {
+  return isQuantizedProduct(node) ? [numberOf(node, 'N', 0), numberOf(node, 'K', 0)] : tensor.dims;
 }
 
 /** Nodes by the values they read. */
@@ -70,6 +80,16 @@ export function usesOfWeight(
           outIn: (numberOf(node, 'transB', 0) === 1) !== flipped,
           alpha: numberOf(node, 'alpha', 1),
           type,
+        });
+      else if (isQuantizedProduct(node) && at === 1)
+        // Its blocks lie by output; the activations are float32 whatever the blocks are.
+        products.push({
+          node,
+          activation: node.inputs[0] ?? '',
+          transposed: false,
+          outIn: true,
+          alpha: 1,
+          type: 'float',
         });
       else others.push({ node, input: at });
     }

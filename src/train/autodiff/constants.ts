@@ -8,5 +8,6 @@ export function inlineConstants(graph: Graph): Constants {
       const tensor = graph.initializers.get(value);
       return tensor?.data.kind === 'inline' ? tensor : undefined;
     },
+    stored: (value) => graph.initializers.get(value),
   };
 }

@@ -39,6 +39,11 @@ export class Emitter {
     return name;
   }
 
+  /** What `make` emits, made once for a key. */
+  shared(key: string, make: () => string): string {
+    return this.#once(key, make);
+  }
+
   constant(value: TensorValue, hint = `${this.prefix}/const`): string {
     return this.builder.constant(value, hint);
   }

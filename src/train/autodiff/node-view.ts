@@ -20,6 +20,8 @@ interface AttributeValues {
 export interface Constants {
   /** The tensor behind a name if it is an initializer with its bytes at hand, else undefined. */
   constant(value: string): TensorValue | undefined;
+  /** Any initializer, its bytes in memory or not. */
+  stored(value: string): TensorValue | undefined;
 }
 
 /** A node as a rule sees it, with what is known of its values. */
@@ -91,6 +93,11 @@ export class NodeView {
 
   float(name: string, otherwise: number): number {
     return this.attribute(name, 'float') ?? otherwise;
+  }
+
+  /** The initializer behind an input, its bytes in memory or not; undefined for what is computed. */
+  stored(input: number): TensorValue | undefined {
+    return this.has(input) ? this.constants.stored(this.x(input)) : undefined;
   }
 
   /** Numbers of a constant input, or undefined where it is left out or computed at run time. */

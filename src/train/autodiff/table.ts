@@ -7,6 +7,7 @@ import { indexingRules } from './rules/indexing.js';
 import { matmulRules } from './rules/matmul.js';
 import { normRules } from './rules/norm.js';
 import { reduceRules } from './rules/reduce.js';
+import { quantizedRules } from './rules/quantized.js';
 import { shapeRules } from './rules/shape.js';
 import { sliceRules } from './rules/slice.js';
 import { softmaxRules } from './rules/softmax.js';
@@ -17,6 +18,7 @@ export const RULES: readonly OpRule[] = [
   ...activationRules,
   ...reduceRules,
   ...matmulRules,
+  ...quantizedRules,
   ...shapeRules,
   ...sliceRules,
   ...indexingRules,
