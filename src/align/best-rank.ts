@@ -22,6 +22,10 @@ const AT_ONCE = 256;
 /** Singular values below this share of the largest are float32's rounding. */
 const NEGLIGIBLE = 1e-7;
 
+/** Half steps of the refinement at most, and the gain, relative to Σ σ², below which it is done. */
+const HALF_STEPS = 8;
+const SETTLED = 1e-6;
+
 /** The same of Σ weight_i ‖B_i‖ ‖A_i‖: what is left of a ΔW that cancels. */
 const CANCELLED = 1e-12;
 
@@ -76,12 +80,42 @@ function truncated(kernels: Kernels, sum: ProductSum, rank: number): RowFactors 
   return project(kernels, sum, orthonormalRows(kernels, left, kept, sum.out), rank);
 }
 
-/** Two half steps of subspace iteration from merged factors, then the best rank within their span. */
+/**
+ * Half steps of subspace iteration on ΔW at the working rank, from merged factors, until the first `rank` singular values gain
+ * nothing more. No step can make them worse: each takes the best within the span of the last.
+ */
 function refined(kernels: Kernels, sum: ProductSum, merged: RowFactors, rank: number): RowFactors {
-  const u = orthonormalRows(kernels, Float64Array.from(merged.bt), merged.r, sum.out);
-  const onto = project(kernels, sum, u, rank);
-  const v = orthonormalRows(kernels, Float64Array.from(onto.a), onto.r, sum.in);
-  return flipped(project(kernels, flippedSum(sum), v, rank));
+  const orientations = [sum, flippedSum(sum)] as const; // ΔW, and its transpose
+  let result = merged;
+  let energy = 0;
+  for (let step = 0; step < HALF_STEPS; step++) {
+    const odd = step % 2;
+    const side = odd ? flipped(result) : result;
+    const over = orientations[odd]!;
+    const next = project(
+      kernels,
+      over,
+      orthonormalRows(kernels, Float64Array.from(side.bt), side.r, over.out),
+      side.r,
+    );
+    result = odd ? flipped(next) : next;
+    const before = energy;
+    energy = firstEnergy(next, rank);
+    if (energy - before <= SETTLED * energy) break;
+  }
+  return cut(result, rank);
+}
+
+/** Σ σ_j² of the first `rank` of balanced factors: the rows have length √σ_j. */
+function firstEnergy({ a, in: inputs, r }: RowFactors, rank: number): number {
+  let energy = 0;
+  for (let j = 0; j < Math.min(r, rank); j++) energy += norm(a.subarray(j * inputs, (j + 1) * inputs)) ** 4;
+  return energy;
+}
+
+function cut({ r, in: inputs, out, a, bt }: RowFactors, rank: number): RowFactors {
+  const kept = Math.min(r, rank);
+  return { r: kept, in: inputs, out, a: a.slice(0, kept * inputs), bt: bt.slice(0, kept * out) };
 }
 
 /** A ↔ Bᵀ, so that one function serves both sides. */
@@ -128,7 +162,7 @@ function project(kernels: Kernels, sum: ProductSum, u: OrthonormalRows, rank: nu
 /**
  * Factors of a lower rank as factors of rank r: what is missing are zero rows of A and columns of B, turned by R (r × r), and
  * then the directions left without a use take A from `idle` (r rows), so that they can be trained again: with B = 0 in them the
- * product stays. ‖A‖ stays within `limit`.
+ * product stays. ‖A‖ stays within `limit`, and what is taken is no longer than what is used: R mixes both, and B's rounding counts times A.
  */
 export function withIdleRows(
   kernels: Kernels,
@@ -147,7 +181,7 @@ export function withIdleRows(
     const rest = combineRows(kernels, transpose(unused, r - best.r, r), r - best.r, idle, r, inputs);
     const own = norm(best.a) ** 2;
     const square = rest.reduce((total, value) => total + value * value, 0);
-    const room = Math.max(0, limit ** 2 - own);
+    const room = Math.max(0, Math.min(limit ** 2 - own, best.r > 0 ? own : Infinity));
     const scale = square > room ? Math.sqrt(room / square) : 1;
     if (scale > 0) kernels.addProduct(a, scale, unused, r, Float32Array.from(rest), r - best.r, inputs);
   }

@@ -299,21 +299,17 @@ describe('aggregation errors', () => {
     expect(squares.exact / squares.bound - 1).toBeLessThan(1e-6);
   });
 
-  it('round 1 from a common start: consensus and exact beat plain averaging, exact most', () => {
-    const random = Random.of('round 1');
+  it('silos that found the same in bases of their own: consensus and exact need no reference, in round 1 too', () => {
+    const random = Random.of('own bases');
     const start = { ...randomFactors(random, { r: 4, in: 60, out: 50 }, 0.08), b: new Float32Array(200) };
-    // Silos move A a little, and B wherever their data lead.
-    const silos = Array.from({ length: 10 }, () => ({
-      ...start,
-      a: start.a.map((value) => value + random.normal(0, 0.05)),
-      b: start.b.map(() => random.normal(0, 0.05)),
-    }));
+    const found = randomFactors(random, { r: 4, in: 60, out: 50 }, 0.1);
+    const silos = Array.from({ length: 10 }, () => scrambled(random, nearFactors(random, found, 0.03)));
     const error = (method: string, options = {}): number =>
       run(method, start, silos, { round: 1, options }).diagnostics.aggregationError!;
     const plain = error('fedit');
     expect(error('fedrot')).toBe(plain);
-    expect(error('fedrot-consensus')).toBeLessThan(plain);
-    expect(error('fedrot', { start: 'consensus' })).toBeLessThan(plain);
+    expect(error('fedrot-consensus')).toBeLessThan(0.2 * plain);
+    expect(error('fedrot', { start: 'consensus' })).toBe(error('fedrot-consensus'));
     expect(error('fedrot-exact')).toBeLessThan(error('fedrot-consensus'));
   });
 });
