@@ -22,6 +22,7 @@ const INPUTS: Readonly<
   input_ids: { row: ({ ids }) => ids, pad: (padId) => padId },
   attention_mask: { row: ({ ids }) => ids.map(() => 1), pad: () => 0 },
   token_type_ids: { row: ({ typeIds }) => typeIds, pad: () => 0 },
+  position_ids: { row: ({ ids }) => ids.map((_, position) => position), pad: () => 0 },
 };
 
 /** Inputs that a batch can be made for. */

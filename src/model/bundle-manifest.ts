@@ -80,7 +80,13 @@ export const bundleManifestSchema = z.strictObject({
     /** The longest sequence, special tokens included. */
     maxTokens: size,
   }),
-  tokenizer: z.strictObject({ padId: count, specialTokens: count, specialTokensPair: count }),
+  tokenizer: z.strictObject({
+    padId: count,
+    specialTokens: count,
+    specialTokensPair: count,
+    /** Tokens that end a text: a language model learns to write one, and generation stops there. */
+    endIds: z.array(count).default([]),
+  }),
   base: z.strictObject({
     /**
      * What the operator calls the base model, as one would look it up on a hub; null where nothing was said.

@@ -4,20 +4,28 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { encodeModel } from '../train/ir/codec.js';
 import { MANIFEST_FILE, type BundleManifest } from './bundle-manifest.js';
+import { checkpointSource, hubName, type BundleSource } from './bundle-source.js';
+import { placeTokenizer } from './bundle-tokenizer.js';
 import { canonicalJson } from './canonical-json.js';
-import { openCheckpoint, type Checkpoint } from './checkpoint.js';
-import { DATA_FILE, describeBundle, hubName, MODEL_FILE, type BundleProgress } from './describe-bundle.js';
+import { DATA_FILE, describeBundle, MODEL_FILE, type BundleProgress } from './describe-bundle.js';
 import { sha256Of } from './file-digest.js';
-import { importCheckpoint, type ImportedModel, type ImportOptions } from './import-checkpoint.js';
-import { TextTokenizer, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from './tokenizer.js';
+import type { ImportedModel, ImportOptions } from './import-checkpoint.js';
+import { onnxSource } from './onnx-source.js';
+import { TOKENIZER_FILE } from './tokenizer.js';
 import { fileSink } from './weight-sink.js';
 
 const CONFIG_FILE = 'config.json';
 
 export interface CreateBundleOptions extends ImportOptions {
-  /** Hugging Face checkpoint folder. */
-  readonly checkpoint: string;
-  /** Folder that holds tokenizer.json; default the checkpoint. */
+  /** Hugging Face checkpoint folder, or a llama2.c checkpoint file. Either this or `onnx`. */
+  readonly checkpoint?: string | undefined;
+  /** An ONNX export (its external data beside it). With `checkpoint`, modules are named by comparing weights with it. */
+  readonly onnx?: string | undefined;
+  /** The longest sequence of an ONNX export; default what config.json beside it says. */
+  readonly maxTokens?: number | undefined;
+  /**
+   * Folder that holds tokenizer.json, that file, or a llama2.c tokenizer.bin; default the folder of checkpoint or export.
+   */
   readonly tokenizer?: string | undefined;
   /** The new folder; must not exist yet, or be empty. */
   readonly out: string;
@@ -36,21 +44,22 @@ export interface CreatedBundle {
 }
 
 /**
- * Makes a bundle from a checkpoint. The same checkpoint, options and software give the same bundle, byte for
+ * Makes a bundle from a checkpoint or an ONNX export. The same input, options and software give the same bundle, byte for
  * byte. Nothing is left behind on failure. Throws already_exists where `out` holds something; not_found,
- * file_invalid, model_unsupported or option_invalid for a checkpoint or labels that do not fit.
+ * file_invalid, model_unsupported or option_invalid for a model or labels that do not fit; op_unsupported, naming op, node
+ * and opset, for an export that cannot be trained.
  */
 export async function createBundle(options: CreateBundleOptions): Promise<CreatedBundle> {
   const out = resolve(options.out);
   if (await holdsSomething(out))
     throw new FedrotError('already_exists', `${out}: already exists; name another folder or remove it`);
-  const checkpoint = await openCheckpoint(options.checkpoint);
+  const source = await openSource(options);
   try {
     await mkdir(dirname(out), { recursive: true });
     const folder = join(dirname(out), `.${basename(out)}-${randomUUID()}`);
     await mkdir(folder);
     try {
-      const written = await write(checkpoint, folder, options);
+      const written = await write(source, folder, options);
       await rename(folder, out);
       return { folder: out, ...written };
     } catch (thrown) {
@@ -58,67 +67,71 @@ export async function createBundle(options: CreateBundleOptions): Promise<Create
       throw thrown;
     }
   } finally {
-    checkpoint.close();
+    source.close();
   }
 }
 
+function openSource(options: CreateBundleOptions): Promise<BundleSource> {
+  const { checkpoint, onnx } = options;
+  if (onnx !== undefined) return onnxSource(onnx, options);
+  if (checkpoint !== undefined) return checkpointSource(checkpoint, options);
+  throw new FedrotError('option_invalid', 'name a checkpoint or an ONNX file to make the bundle from');
+}
+
 async function write(
-  checkpoint: Checkpoint,
+  source: BundleSource,
   folder: string,
   options: CreateBundleOptions,
 ): Promise<Omit<CreatedBundle, 'folder'>> {
-  const tokenizer = await copyTokenizer(options.tokenizer ?? options.checkpoint, folder, checkpoint);
-  await writeConfig(checkpoint, folder);
-  const imported = buildModel(checkpoint, folder, options);
+  const padId = source.config.pad_token_id;
+  const tokenizer = await placeTokenizer(options.tokenizer ?? source.tokenizerFolder, folder, {
+    padId: typeof padId === 'number' ? padId : undefined,
+  });
+  await writeConfig(source, folder);
+  const imported = await buildModel(source, folder, options);
   if (imported.vocabulary < tokenizer.vocabulary)
     throw new FedrotError(
       'file_invalid',
       `${TOKENIZER_FILE}: has token ids up to ${tokenizer.vocabulary - 1}, but the model's vocabulary ends at ${imported.vocabulary - 1}: the tokenizer is another model's`,
     );
   await writeFile(join(folder, MODEL_FILE), encodeModel(imported.model));
-  const manifest = await describeBundle(folder, { checkpoint, imported, tokenizer, options });
+  const manifest = await describeBundle(folder, { source, imported, tokenizer, options });
   const json = canonicalJson(manifest);
   await writeFile(join(folder, MANIFEST_FILE), json);
   return { sha256: sha256Of(json), manifest, unusedTensors: imported.unusedTensors };
 }
 
-function buildModel(checkpoint: Checkpoint, folder: string, options: CreateBundleOptions): ImportedModel {
-  const { sink, close } = fileSink(join(folder, DATA_FILE));
+async function buildModel(
+  source: BundleSource,
+  folder: string,
+  options: CreateBundleOptions,
+): Promise<ImportedModel> {
+  const sink = fileSink(join(folder, DATA_FILE));
   let done = 0;
+  const count = (): void =>
+    options.onProgress?.({ phase: 'weights', done: ++done, total: Math.max(done, source.count) });
   try {
-    return importCheckpoint(
-      checkpoint,
-      (dims, data) => {
-        options.onProgress?.({
-          phase: 'weights',
-          done: ++done,
-          total: Math.max(done, checkpoint.names.length),
-        });
-        return sink(dims, data);
+    return await source.build({
+      weights: (dims, data) => {
+        count();
+        return sink.weights(dims, data);
       },
-      options,
-    );
+      raw: (value, read) => {
+        count();
+        return sink.raw(value, read);
+      },
+    });
   } finally {
-    close();
+    sink.close();
   }
 }
 
-async function copyTokenizer(from: string, to: string, checkpoint: Checkpoint): Promise<TextTokenizer> {
-  const padId = checkpoint.config.pad_token_id;
-  const tokenizer = await TextTokenizer.open(from, { padId: typeof padId === 'number' ? padId : undefined });
-  await copyFile(join(from, TOKENIZER_FILE), join(to, TOKENIZER_FILE));
-  const files = await readdir(from);
-  if (files.includes(TOKENIZER_CONFIG_FILE))
-    await copyFile(join(from, TOKENIZER_CONFIG_FILE), join(to, TOKENIZER_CONFIG_FILE));
-  return tokenizer;
-}
-
 /** config.json as it is, less the path on somebody's machine that the weights may have been loaded from. */
-async function writeConfig(checkpoint: Checkpoint, folder: string): Promise<void> {
+async function writeConfig({ config, configFile }: BundleSource, folder: string): Promise<void> {
   const path = join(folder, CONFIG_FILE);
-  if (hubName(checkpoint) !== null || checkpoint.config._name_or_path === undefined)
-    return copyFile(join(checkpoint.folder, CONFIG_FILE), path);
-  const { _name_or_path: _path, ...rest } = checkpoint.config;
+  if (configFile !== undefined && (hubName(config) !== null || config._name_or_path === undefined))
+    return copyFile(configFile, path);
+  const { _name_or_path: _path, ...rest } = config;
   return writeFile(path, canonicalJson(rest));
 }
 

@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   bundleManifestSchema,
   MANIFEST_FILE,
   type BundleFile,
   type BundleManifest,
 } from './bundle-manifest.js';
-import type { Checkpoint } from './checkpoint.js';
+import { endIds, hubName, type BundleSource } from './bundle-source.js';
 import { digestFile } from './file-digest.js';
 import type { ImportedModel } from './import-checkpoint.js';
 import { checkJson } from './json-file.js';
@@ -26,7 +26,7 @@ export interface BundleProgress {
 
 /** What a manifest is made of. */
 export interface BundleParts {
-  readonly checkpoint: Checkpoint;
+  readonly source: BundleSource;
   readonly imported: ImportedModel;
   readonly tokenizer: TextTokenizer;
   readonly options: {
@@ -36,29 +36,23 @@ export interface BundleParts {
   };
 }
 
-/** `owner/name` or `name`; null for anything that looks like a path, or nothing. */
-export function hubName({ config }: Checkpoint): string | null {
-  const name = config._name_or_path;
-  return typeof name === 'string' && /^[\w-][\w.-]*(\/[\w-][\w.-]*)?$/.test(name) ? name : null;
-}
-
 /** The manifest of a bundle whose other files lie in `folder`. */
 export async function describeBundle(
   folder: string,
-  { checkpoint, imported, tokenizer, options }: BundleParts,
+  { source, imported, tokenizer, options }: BundleParts,
 ): Promise<BundleManifest> {
   const names = (await readdir(folder)).sort();
-  const sources = checkpoint.weightFiles;
+  const sources = source.weightFiles;
   const total = names.length + sources.length;
   let done = 0;
-  const digest = async (home: string, name: string): Promise<BundleFile> => {
-    const entry = { name, ...(await digestFile(join(home, name))) };
+  const digest = async (path: string): Promise<BundleFile> => {
+    const entry = { name: basename(path), ...(await digestFile(path)) };
     options.onProgress?.({ phase: 'digests', done: ++done, total });
     return entry;
   };
-  const digests = async (home: string, files: readonly string[]): Promise<BundleFile[]> => {
+  const digests = async (paths: readonly string[]): Promise<BundleFile[]> => {
     const entries: BundleFile[] = [];
-    for (const name of files) entries.push(await digest(home, name));
+    for (const path of paths) entries.push(await digest(path));
     return entries;
   };
   const { graph } = imported.model;
@@ -66,24 +60,25 @@ export async function describeBundle(
     format: 'fedrot-bundle',
     version: 1,
     software: software(),
-    files: await digests(folder, names),
+    files: await digests(names.map((name) => join(folder, name))),
     task: imported.task,
     model: {
       file: MODEL_FILE,
       inputs: graph.inputs.map(({ name, type, dims }) => ({ name, type, dims })),
-      output: 'logits',
+      output: imported.output ?? 'logits',
       maxTokens: imported.maxTokens,
     },
     tokenizer: {
       padId: tokenizer.padId,
       specialTokens: tokenizer.specialTokens(false),
       specialTokensPair: tokenizer.specialTokens(true),
+      endIds: endIds(source.config),
     },
     base: {
       name: options.name ?? null,
       architecture: imported.modelType,
-      weights: await digests(checkpoint.folder, sources),
-      configName: hubName(checkpoint),
+      weights: await digests(sources),
+      configName: hubName(source.config),
     },
     modules: {
       adaptable: imported.adaptable,

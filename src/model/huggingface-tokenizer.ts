@@ -18,6 +18,7 @@ export interface HuggingFaceTokenizer {
   /** By token, added tokens included. */
   get_vocab(): ReadonlyMap<string, number>;
   token_to_id(token: string): number | undefined;
+  decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean }): string;
 }
 
 const construct = Tokenizer as unknown as new (definition: object, config: object) => HuggingFaceTokenizer;

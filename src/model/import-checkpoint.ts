@@ -28,6 +28,8 @@ export interface ImportOptions {
 /** A checkpoint as an ONNX graph with the output `logits`. */
 export interface ImportedModel {
   readonly model: Model;
+  /** Name of the output that holds the logits; default `logits`. */
+  readonly output?: string | undefined;
   readonly modelType: string;
   readonly task: BundleTask;
   readonly adaptable: readonly AdaptableModule[];

@@ -109,6 +109,31 @@ export class TextTokenizer {
     return { ids: tokens.map((token) => this.#id(token)), typeIds };
   }
 
+  /** Ids of a text alone: no special tokens, nothing cut off. Throws data_invalid as encode does. */
+  ids(text: string): number[] {
+    return this.#tokenize(text).map((token) => this.#id(token));
+  }
+
+  /**
+   * How a text begins: the special tokens that come before it, then its own. What the tokenizer puts behind a text is left
+   * out, so that it can be continued.
+   */
+  startOf(text: string): number[] {
+    return [...this.#before, ...this.ids(text)];
+  }
+
+  /** The text of ids, special tokens left out. No ids are the empty text. */
+  decode(ids: readonly number[]): string {
+    return ids.length === 0 ? '' : this.#tokenizer.decode(ids, { skip_special_tokens: true });
+  }
+
+  /** Special tokens before a single text. */
+  get #before(): number[] {
+    const [probe = ''] = this.#tokenize('a');
+    const { tokens } = this.#assemble([probe], undefined);
+    return tokens.slice(0, tokens.indexOf(probe)).map((token) => this.#id(token));
+  }
+
   #id(token: string): number {
     const id = this.#tokenizer.token_to_id(token) ?? this.#unknownId;
     if (id === undefined)

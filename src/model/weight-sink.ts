@@ -17,19 +17,37 @@ const PAGE_BYTES = 4096;
 const EXTERNAL_BYTES = 1024;
 const WRITE_BYTES = 1 << 30;
 
+/** Takes a tensor of any type; `read` gives its bytes when they are wanted. */
+export type RawSink = (value: TensorValue, read: () => Uint8Array) => TensorValue;
+
+export interface FileSink {
+  readonly weights: WeightSink;
+  readonly raw: RawSink;
+  readonly close: () => void;
+}
+
 /** Writes weights to the ONNX external data file `path` as they come, so that one at a time is in memory. */
-export function fileSink(path: string): { readonly sink: WeightSink; readonly close: () => void } {
+export function fileSink(path: string): FileSink {
   const descriptor = openSync(path, 'w');
   let end = 0;
-  const sink: WeightSink = (dims, data) => {
-    const value = floatTensor(dims, data);
-    if (data.byteLength < EXTERNAL_BYTES) return value;
+  const append = (bytes: Uint8Array): TensorValue['data'] => {
     const offset = Math.ceil(end / PAGE_BYTES) * PAGE_BYTES;
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     for (let done = 0; done < bytes.length;)
       done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, WRITE_BYTES), offset + done);
     end = offset + bytes.length;
-    return { ...value, data: { kind: 'external', file: basename(path), offset, length: bytes.length } };
+    return { kind: 'external', file: basename(path), offset, length: bytes.length };
   };
-  return { sink, close: () => closeSync(descriptor) };
+  return {
+    weights: (dims, data) => {
+      const value = floatTensor(dims, data);
+      if (data.byteLength < EXTERNAL_BYTES) return value;
+      return { ...value, data: append(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)) };
+    },
+    raw: (value, read) => {
+      const bytes = read();
+      const data = bytes.length < EXTERNAL_BYTES ? ({ kind: 'inline', bytes } as const) : append(bytes);
+      return { ...value, data };
+    },
+    close: () => closeSync(descriptor),
+  };
 }
