@@ -28,6 +28,10 @@ const CHECKS = {
     command: tool('prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
   },
   proto: { shows: 'generated types match proto/', command: script('gen-proto.mjs', '--check') },
+  kernels: {
+    shows: 'the WebAssembly kernels match their source',
+    command: script('gen-kernels.mjs', '--check'),
+  },
   docs: { shows: 'generated documents match the code', command: script('gen-docs.mjs', '--check') },
   tests: {
     shows: 'npm test',

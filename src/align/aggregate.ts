@@ -7,8 +7,9 @@ import type { NamedTensor, TensorInfo } from '../tensor/tensor.js';
 import { combineModule, moduleWork, relativeErrors, type CombinedModule } from './combine-module.js';
 import type { SquaredErrors } from './errors.js';
 import { checkUpdate } from './expected-update.js';
+import { fastKernels } from './fast-kernels.js';
 import { shares } from './instructions.js';
-import { jsKernels, type Kernels } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import { adapterLayout, factorOf, type ModuleLayout } from './layout.js';
 import { mergeSource } from './merge-source.js';
 import { checkAggregation, METHODS } from './methods.js';
@@ -30,7 +31,7 @@ import type { AggregateInput, AggregateResult, RoundDiagnostics, WeightedUpdate 
  */
 export function aggregate(
   input: AggregateInput,
-  kernels: Kernels = jsKernels,
+  kernels: Kernels = fastKernels(),
   methods = METHODS,
 ): AggregateResult {
   const { previous, round, robust } = input;

@@ -3,7 +3,7 @@ import { tensorInfos, memorySource } from '../tensor/encode-file.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import { bestRank, withIdleRows } from './best-rank.js';
 import type { OwnRank } from './instructions.js';
-import { jsKernels } from './kernels.js';
+import { fastKernels } from './fast-kernels.js';
 import { adapterLayout } from './layout.js';
 import { norm } from './rotate.js';
 import { fromRows, toRows } from './row-factors.js';
@@ -31,7 +31,8 @@ function bestFactors(factors: Factors, r: number): Factors {
   const sum = { in: inputs, out, weights: [1], rows: factors.r, factors: () => rows };
   const first = resizeRows(factors, r);
   const limit = Math.max(norm(factors.a), norm(factors.b));
-  return fromRows(withIdleRows(jsKernels, bestRank(jsKernels, sum, r), r, identity(r), first.a, limit));
+  const kernels = fastKernels();
+  return fromRows(withIdleRows(kernels, bestRank(kernels, sum, r), r, identity(r), first.a, limit));
 }
 
 /**

@@ -1,4 +1,5 @@
-import { jsKernels, type Kernels } from './kernels.js';
+import { fastKernels } from './fast-kernels.js';
+import type { Kernels } from './kernels.js';
 import { multiply, svd, symmetricEigen, transpose, type SmallMatrix } from './small-matrix.js';
 
 /** Directions with less than this share of the largest eigenvalue of a Gram matrix are rounding, not part of the space. */
@@ -46,7 +47,7 @@ export function principalAngles(
   y: Float32Array,
   r: number,
   n: number,
-  kernels: Kernels = jsKernels,
+  kernels: Kernels = fastKernels(),
 ): number[] {
   const gram = (p: Float32Array, q: Float32Array): SmallMatrix => kernels.gram(p, r, q, r, n);
   return principalCosines(gram(x, x), gram(y, y), gram(x, y), r).map(angleFromCosine);

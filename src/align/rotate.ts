@@ -1,4 +1,4 @@
-import { jsKernels } from './kernels.js';
+import { fastKernels } from './fast-kernels.js';
 import { nearestOrthogonal, softRotation } from './procrustes.js';
 import { addRotated, emptySums, fromRows, roundSums, toRows, type RowFactors } from './row-factors.js';
 import type { SmallMatrix } from './small-matrix.js';
@@ -35,7 +35,7 @@ export function crossGram(
   factors: RowFactors,
   reference: RowFactors,
   side: Side,
-  kernels = jsKernels,
+  kernels = fastKernels(),
 ): CrossGram {
   const { x, n } = rowsOf(factors, side);
   const { x: y } = rowsOf(reference, side);
@@ -60,6 +60,6 @@ export function rotationTo(
 export function rotateFactors(factors: Factors, rotation: SmallMatrix): Factors {
   const rows = toRows(factors);
   const sums = emptySums(rows);
-  addRotated(jsKernels, sums, 1, rotation, rows);
+  addRotated(fastKernels(), sums, 1, rotation, rows);
   return fromRows(roundSums(sums, rows));
 }

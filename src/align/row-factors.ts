@@ -17,11 +17,19 @@ export interface FactorSums {
   readonly bt: Float64Array;
 }
 
+/** Square pieces of so many rows, so that both sides stay in the cache. */
+const TILE = 32;
+
 /** Xᵀ of X (rows × columns), row-major. */
 export function transposed(x: Float32Array, rows: number, columns: number): Float32Array {
   const result = new Float32Array(x.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) result[column * rows + row] = x[row * columns + column]!;
+  for (let top = 0; top < rows; top += TILE)
+    for (let left = 0; left < columns; left += TILE) {
+      const bottom = Math.min(top + TILE, rows);
+      const right = Math.min(left + TILE, columns);
+      for (let column = left; column < right; column++)
+        for (let row = top; row < bottom; row++) result[column * rows + row] = x[row * columns + column]!;
+    }
   return result;
 }
 
