@@ -59,7 +59,7 @@ function mergesOf(words: readonly string[], pieces: readonly Piece[]): [string, 
     readonly order: readonly number[];
   }[] = [];
   for (let id = FIRST_WORD; id < words.length; id++) {
-    const characters = [...(words[id] ?? '')];
+    const characters = Array.from(words[id] ?? '');
     for (let cut = 1; cut < characters.length; cut++) {
       const pair: [string, string] = [characters.slice(0, cut).join(''), characters.slice(cut).join('')];
       const [left, right] = pair.map((part) => ids.get(part));

@@ -29,7 +29,7 @@ function referenceEncoder(bytes: Buffer): (text: string) => number[] {
   }
   const latin = (text: string): string => Buffer.from(text).toString('latin1');
   return (text) => {
-    const tokens = [...` ${text}`].flatMap((character) => {
+    const tokens = Array.from(` ${text}`).flatMap((character) => {
       const id = ids.get(latin(character));
       return id === undefined ? [...Buffer.from(character)].map((byte) => byte + 3) : [id];
     });

@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto';
+import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FedrotError } from '../errors.js';
+import { encodeModel } from '../train/ir/codec.js';
+import type { Bundle } from './bundle.js';
+import { canonicalJson } from './canonical-json.js';
+import { readJsonObject } from './json-file.js';
+import type { AdapterInput } from './language-model.js';
+import { mergeModel, type MergedModel } from './merge.js';
+import { fileSink, type FileSink } from './weight-sink.js';
+
+/** Above this the weights lie in a file of their own: protobuf ends at 2 GiB. */
+const INLINE_BYTES = 1.8 * 2 ** 30;
+
+/** Where @huggingface/transformers looks for a model below its folder. */
+const MODEL_FILE = 'onnx/model.onnx';
+const DATA_FILE = 'onnx/model.onnx_data';
+
+export interface WrittenModel extends Pick<MergedModel, 'merged' | 'attached'> {
+  readonly folder: string;
+  /** Path of the model below the folder. */
+  readonly file: string;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes a bundle's model with an adapter merged into it to a new folder: onnx/model.onnx, config.json with the labels,
+ * tokenizer.json, as @huggingface/transformers expects them. One file, or onnx/model.onnx_data beside it above 1.8 GiB.
+ * Nothing is left behind on failure. Throws already_exists, and as mergeModel does.
+ */
+export async function writeMerged(bundle: Bundle, adapter: AdapterInput, out: string): Promise<WrittenModel> {
+  const target = resolve(out);
+  const found = await readdir(target).catch(() => []);
+  if (found.length > 0)
+    throw new FedrotError('already_exists', `${target}: already exists; name another folder or remove it`);
+  await mkdir(dirname(target), { recursive: true });
+  const folder = join(dirname(target), `.${basename(target)}-${randomUUID()}`);
+  await mkdir(join(folder, dirname(MODEL_FILE)), { recursive: true });
+  try {
+    const data = bundle.manifest.files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const split = data > INLINE_BYTES;
+    const sink: Pick<FileSink, 'raw' | 'close'> = split ? fileSink(join(folder, DATA_FILE)) : INLINE;
+    const { model, merged, attached } = closing(sink, () => mergeModel(bundle, adapter, sink));
+    await writeFile(join(folder, MODEL_FILE), encodeModel(model));
+    await writeFile(join(folder, 'config.json'), canonicalJson(await configOf(bundle, split)));
+    for (const { name } of bundle.manifest.files)
+      if (name.startsWith('tokenizer')) await copyFile(join(bundle.folder, name), join(folder, name));
+    const sizes = [MODEL_FILE, ...(split ? [DATA_FILE] : [])].map(
+      async (name) => (await stat(join(folder, name))).size,
+    );
+    const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    await rm(target, { recursive: true, force: true });
+    await rename(folder, target);
+    return { folder: target, file: MODEL_FILE, bytes, merged, attached };
+  } catch (thrown) {
+    await rm(folder, { recursive: true, force: true });
+    throw thrown;
+  }
+}
+
+const INLINE: Pick<FileSink, 'raw' | 'close'> = {
+  raw: (value, read) => ({ ...value, data: { kind: 'inline', bytes: read() } }),
+  close: () => undefined,
+};
+
+function closing<T>(sink: Pick<FileSink, 'close'>, work: () => T): T {
+  try {
+    return work();
+  } finally {
+    sink.close();
+  }
+}
+
+/** config.json with the bundle's labels, which a new head may have given it. */
+async function configOf(bundle: Bundle, split: boolean): Promise<Record<string, unknown>> {
+  const config = await readJsonObject(join(bundle.folder, 'config.json'));
+  const { labels } = bundle.manifest.task;
+  const named =
+    labels.length === 0
+      ? {}
+      : {
+          id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
+          label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+        };
+  const external = split ? { 'transformers.js_config': { use_external_data_format: true } } : {};
+  return { ...config, ...named, ...external };
+}
