@@ -2,17 +2,20 @@ import { FedrotError } from '../errors.js';
 import { IGNORED_LABEL } from './cross-entropy.js';
 import type { ValueInfo } from './ir/graph.js';
 import type { RuntimeTensor } from './ort.js';
-import type { Batch, IntTensor } from './session-types.js';
+import type { LossKind } from './loss.js';
+import type { Batch, FloatTensor, IntTensor } from './session-types.js';
 import { LABELS } from './training-graph.js';
 
 /** How many labels count towards the loss. */
 export function countedLabels(batch: Batch): number {
+  const { data } = batch.labels;
   let count = 0;
-  for (const label of batch.labels.data) if (label !== BigInt(IGNORED_LABEL)) count++;
+  if (data instanceof Float32Array) for (const target of data) count += Number.isNaN(target) ? 0 : 1;
+  else for (const label of data) count += label === BigInt(IGNORED_LABEL) ? 0 : 1;
   return count;
 }
 
-function checked(name: string, tensor: IntTensor): IntTensor {
+function checked<T extends IntTensor | FloatTensor>(name: string, tensor: T): T {
   const count = tensor.dims.reduce((product, dim) => product * dim, 1);
   if (count !== tensor.data.length || count === 0)
     throw new FedrotError(
@@ -26,7 +29,7 @@ function checked(name: string, tensor: IntTensor): IntTensor {
 export function batchFeeds(
   inputs: readonly ValueInfo[],
   batch: Batch,
-  logits: { readonly classes: number },
+  logits: { readonly classes: number; readonly loss: LossKind },
 ): Record<string, RuntimeTensor> {
   const feeds: Record<string, RuntimeTensor> = {};
   for (const { name, type } of inputs) {
@@ -49,13 +52,28 @@ export function batchFeeds(
   const unknown = Object.keys(batch.inputs).find((name) => !known.has(name));
   if (unknown !== undefined)
     throw new FedrotError('data_invalid', `batch: the model has no input ${unknown}`);
-  const labels = checked('labels', batch.labels);
-  for (const label of labels.data)
-    if (label !== BigInt(IGNORED_LABEL) && (label < 0n || label >= BigInt(logits.classes)))
+  feeds[LABELS] = logits.loss === 'cross-entropy' ? classLabels(batch, logits.classes) : targets(batch);
+  return feeds;
+}
+
+function classLabels(batch: Batch, classes: number): RuntimeTensor {
+  const { dims, data } = checked('labels', batch.labels);
+  if (data instanceof Float32Array)
+    throw new FedrotError('data_invalid', 'batch: labels are numbers, but the session learns classes');
+  for (const label of data)
+    if (label !== BigInt(IGNORED_LABEL) && (label < 0n || label >= BigInt(classes)))
       throw new FedrotError(
         'data_invalid',
-        `batch: label ${label.toString()} is none of the model's ${logits.classes} classes (0 to ${logits.classes - 1}, or ${IGNORED_LABEL})`,
+        `batch: label ${label.toString()} is none of the model's ${classes} classes (0 to ${classes - 1}, or ${IGNORED_LABEL})`,
       );
-  feeds[LABELS] = { type: 'int64', dims: labels.dims, data: labels.data };
-  return feeds;
+  return { type: 'int64', dims, data };
+}
+
+function targets(batch: Batch): RuntimeTensor {
+  const { dims, data } = checked('labels', batch.labels);
+  if (!(data instanceof Float32Array))
+    throw new FedrotError('data_invalid', 'batch: labels are classes, but the session learns numbers');
+  if (data.some((target) => Math.abs(target) === Infinity))
+    throw new FedrotError('data_invalid', 'batch: a target is infinite');
+  return { type: 'float', dims, data };
 }

@@ -2,33 +2,17 @@ import { FedrotError } from '../errors.js';
 import { Emitter } from './autodiff/emitter.js';
 import { int } from './ir/attributes.js';
 import type { GraphBuilder } from './ir/builder.js';
-import type { ElementType } from './ir/graph.js';
-import type { Extent } from './shapes/extent.js';
+import type { Logits, LossNodes } from './loss-nodes.js';
 
 /** Labels of this value do not count, as in PyTorch's cross_entropy. */
 export const IGNORED_LABEL = -100;
 
-export interface CrossEntropy {
-  /** Σ −ln softmax(logits)[label] over the labels that count, in the logits' type; a scalar. */
-  readonly lossSum: string;
-  /** How many labels count, in the logits' type; a scalar. */
-  readonly count: string;
-  /** lossSum / count; 0 where no label counts. */
-  readonly loss: string;
-  /** Gradient of `loss` with respect to the logits: (softmax − onehot) / count, 0 in rows that do not count. */
-  readonly gradient: () => string;
-}
-
 /**
  * Mean cross-entropy of logits [..., classes] and labels [...] (int64, −100 left out). For language models the caller shifts: label
  * t belongs to the logits at position t. The gradient has its closed form, which needs fewer large tensors than
- * differentiating LogSoftmax.
+ * differentiating LogSoftmax: (softmax − onehot) / count, 0 in rows that do not count.
  */
-export function crossEntropy(
-  builder: GraphBuilder,
-  logits: { readonly name: string; readonly type: ElementType; readonly dims: readonly Extent[] },
-  labels: string,
-): CrossEntropy {
+export function crossEntropy(builder: GraphBuilder, logits: Logits, labels: string): LossNodes {
   const { name, type, dims } = logits;
   const classes = dims[dims.length - 1];
   if (typeof classes !== 'number' || dims.length < 2)

@@ -1,9 +1,11 @@
 import { FedrotError } from '../errors.js';
 import { Emitter } from './autodiff/emitter.js';
+import { DROPOUT_SCALE, dropoutMask, maskDims } from './dropout.js';
 import { GraphBuilder } from './ir/builder.js';
 import type { ElementType, Model } from './ir/graph.js';
 import { int64Vector } from './ir/tensor-value.js';
 import type { LoraSite } from './session-types.js';
+import type { Extent, ValueTypes } from './shapes/extent.js';
 import { isQuantizedProduct, matrixDims, readersOf, usesOfWeight, type WeightUse } from './weight-uses.js';
 
 /** PEFT's names of a module's factors. */
@@ -32,13 +34,19 @@ function productsWith(
 
 /**
  * Adds y + scale · (x Aᵀ) Bᵀ behind every node that multiplies by the weight of a site. A (r × in) and B (out × r) become
- * graph inputs with PEFT's names. Throws model_unsupported where a weight is missing, has another shape or is not used.
+ * graph inputs with PEFT's names. With `dropout` (the types of the model's
+ * values) entries of x are zeroed by an input dropoutMask(module), one byte each, and the rest is multiplied by the scalar DROPOUT_SCALE
+ * (Srivastava et al. 2014; PEFT's lora_dropout). Throws model_unsupported where a weight is missing, has another shape or is not used.
  */
-export function injectLora(model: Model, sites: readonly LoraSite[]): Model {
-  return sites.reduce(injectOne, model);
+export function injectLora(
+  model: Model,
+  sites: readonly LoraSite[],
+  options: { readonly dropout?: ValueTypes } = {},
+): Model {
+  return sites.reduce((before, site) => injectOne(before, site, options.dropout), model);
 }
 
-function injectOne(model: Model, site: LoraSite): Model {
+function injectOne(model: Model, site: LoraSite, dropout: ValueTypes | undefined): Model {
   const { name, in: inputs, out: outputs, weight } = site.module;
   const tensor = model.graph.initializers.get(weight.initializer);
   const refuse = (why: string): never => {
@@ -85,9 +93,28 @@ function injectOne(model: Model, site: LoraSite): Model {
     const x = use.transposed ? emit.transpose(use.activation, [1, 0]) : use.activation;
     // Only the right operand is transposed, and that is a matrix whatever the rank of x.
     const right = { type: use.type, ranks: [2, 2], transB: true } as const;
-    const low = emit.matmul(x, a, right);
+    const kept =
+      dropout === undefined ? x : dropped(builder, emit, x, dropout.dims(use.activation), name, use.type);
+    const raw = emit.matmul(kept, a, right);
+    const low = dropout === undefined ? raw : emit.mul(raw, DROPOUT_SCALE);
     const delta = emit.matmul(low, wideB, { ...right, alpha: site.scale * use.alpha });
     builder.op('Add', [plain, delta], {}, output);
   }
   return builder.build();
+}
+
+/** x where the module's mask is 1, else 0. */
+function dropped(
+  builder: GraphBuilder,
+  emit: Emitter,
+  x: string,
+  dims: readonly Extent[],
+  module: string,
+  type: ElementType,
+): string {
+  const mask = dropoutMask(module);
+  if (!builder.has(mask)) builder.input(mask, 'uint8', maskDims(dims));
+  if (!builder.has(DROPOUT_SCALE)) builder.input(DROPOUT_SCALE, type, []);
+  const shaped = emit.op('Reshape', [emit.cast(mask, 'bool'), emit.op('Shape', [x])]);
+  return emit.op('Where', [shaped, x, emit.scalar(type, 0)]);
 }

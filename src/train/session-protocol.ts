@@ -2,7 +2,16 @@ import type { ErrorCode } from '../errors.js';
 import type { Trainer } from './trainer.js';
 
 /** Calls between a session and its worker: one request, one reply, in order. */
-export type Method = 'load' | 'read' | 'resetOptimizer' | 'step' | 'gradients' | 'evaluate' | 'close';
+export type Method =
+  | 'load'
+  | 'read'
+  | 'resetOptimizer'
+  | 'step'
+  | 'saveState'
+  | 'restoreState'
+  | 'gradients'
+  | 'evaluate'
+  | 'close';
 
 export type Arguments<M extends Method> = Parameters<Trainer[M]>;
 export type Result<M extends Method> = Awaited<ReturnType<Trainer[M]>>;

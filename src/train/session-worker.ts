@@ -33,6 +33,11 @@ async function perform(trainer: Trainer, request: Request): Promise<unknown> {
       return trainer.step(...request.args);
     case 'gradients':
       return trainer.gradients(...request.args);
+    case 'saveState':
+      return trainer.saveState();
+    case 'restoreState':
+      trainer.restoreState(...request.args);
+      return undefined;
     case 'evaluate':
       return trainer.evaluate(...request.args);
     case 'close':

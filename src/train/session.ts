@@ -31,9 +31,11 @@ export async function openSession(options: SessionOptions): Promise<TrainSession
     load: (tensors) => calls.call('load', tensors),
     read: () => calls.call('read'),
     resetOptimizer: (optimizer) => calls.call('resetOptimizer', optimizer),
-    step: (batches) => calls.call('step', batches),
+    step: (batches, stepOptions) => calls.call('step', batches, stepOptions),
+    saveState: () => calls.call('saveState'),
+    restoreState: (state) => calls.call('restoreState', state),
     gradients: (batch) => calls.call('gradients', batch),
-    evaluate: (batch) => calls.call('evaluate', batch),
+    evaluate: (batch, evaluateOptions) => calls.call('evaluate', batch, evaluateOptions),
     close: () => (closing ??= calls.close()),
   };
 }

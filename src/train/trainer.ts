@@ -3,85 +3,76 @@ import type { OptimizerSpec } from '../run-spec.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import { batchFeeds, countedLabels } from './batch-feeds.js';
 import { IGNORED_LABEL } from './cross-entropy.js';
-import { freeDense } from './dense.js';
+import { checkOptions, checkStepOptions } from './check-options.js';
+import { dropoutFeeds } from './dropout.js';
+import { accumulate, addProximal, clipToNorm, globalNorm } from './gradient-math.js';
 import { encodeModel } from './ir/codec.js';
 import type { Model, ValueInfo } from './ir/graph.js';
-import { injectLora } from './lora.js';
 import { makeOptimizer } from './optimizers/make-optimizer.js';
 import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
 import { openRuntime, type Runtime, type RuntimeTensor } from './ort.js';
-import { readForTraining } from './read-model.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
-import type { Batch, EvaluationResult, SessionOptions, StepResult } from './session-types.js';
-import { probeTypes } from './shapes/probe.js';
-import {
-  forwardGraph,
-  gradientName,
-  LOSS,
-  LOSS_SUM,
-  logitsOf,
-  PREDICTED,
-  trainingGraph,
-} from './training-graph.js';
+import { PrefixRunner } from './prefix/prefix-runner.js';
+import type {
+  Batch,
+  EvaluateOptions,
+  EvaluationResult,
+  SessionOptions,
+  SessionState,
+  StepOptions,
+  StepResult,
+} from './session-types.js';
+import { runtimeSizes } from './shapes/extent.js';
+import { buildGraphs, type TrainerGraphs } from './trainer-graphs.js';
+import { gradientName, LOSS, LOSS_SUM, PREDICTED } from './training-graph.js';
 
 /** A parameter with its numbers, as the graph takes them. */
 interface Slot {
   readonly parameter: Parameter;
   data: Float32Array;
-}
-
-interface Graphs {
-  readonly model: Model;
-  readonly inputs: readonly ValueInfo[];
-  readonly logits: string;
-  readonly classes: number;
-  readonly training: Model;
-  readonly forward: Model;
-}
-
-/** Loads the model, makes parameters of LoRA factors and heads, and builds both graphs. */
-async function buildGraphs(options: SessionOptions, parameters: readonly Parameter[]): Promise<Graphs> {
-  const { folder } = options;
-  const base = await readForTraining(folder, options.file);
-  const model = injectLora(freeDense(base, options.dense), options.lora);
-  const types = await probeTypes(model, folder);
-  const wanted = parameters.filter(({ trained }) => trained).map(({ input }) => input);
-  const logits = logitsOf(model).name;
-  const classes = types.dims(logits).at(-1);
-  if (typeof classes !== 'number')
-    throw new FedrotError('model_unsupported', `the number of classes of "${logits}" is not fixed`);
-  return {
-    model,
-    inputs: base.graph.inputs,
-    logits,
-    classes,
-    training: trainingGraph(model, types, wanted),
-    forward: forwardGraph(model, types),
-  };
+  /** As last loaded: FedProx's w₀. */
+  anchor: Float32Array;
 }
 
 /** What TrainSession does, in the caller's thread (ONNX Runtime blocks it): session-worker.ts runs it in a thread of its own. */
 export class Trainer {
-  readonly #graphs: Graphs;
+  readonly #graphs: TrainerGraphs;
   readonly #options: SessionOptions;
+  readonly #prefixes: PrefixRunner | undefined;
   readonly #slots: readonly Slot[];
   #training: Runtime | undefined;
   #forward: Runtime | undefined;
+  #prefix: Runtime | undefined;
   #optimizer: Optimizer | undefined;
+  #spec: OptimizerSpec | undefined;
   #states: OptimizerState[] = [];
   #loaded = false;
 
-  private constructor(options: SessionOptions, graphs: Graphs, slots: readonly Slot[]) {
+  private constructor(options: SessionOptions, graphs: TrainerGraphs, slots: readonly Slot[]) {
     this.#options = options;
     this.#graphs = graphs;
     this.#slots = slots;
+    const { split } = graphs;
+    const { prefixCache } = options;
+    if (split !== undefined && prefixCache !== undefined)
+      this.#prefixes = new PrefixRunner(split, prefixCache);
   }
 
   static async open(options: SessionOptions): Promise<Trainer> {
+    checkOptions(options);
     const parameters = sessionParameters(options);
     const graphs = await buildGraphs(options, parameters);
-    const slots = parameters.map((parameter) => ({ parameter, data: new Float32Array() }));
+    const slots = parameters.map((parameter) => ({
+      parameter,
+      data: new Float32Array(),
+      anchor: new Float32Array(),
+    }));
     return new Trainer(options, graphs, slots);
+  }
+
+  /** Part of a step's weight products that caching the frozen layers saves, 0 to 1; 0 without it. */
+  get cachedShare(): number {
+    return this.#graphs.split?.share ?? 0;
   }
 
   get parameters(): { name: string; shape: readonly number[] }[] {
@@ -97,7 +88,10 @@ export class Trainer {
       const slot = this.#slots[i];
       return slot === undefined ? tensor.data : toGraph(slot.parameter, tensor);
     });
-    this.#slots.forEach((slot, i) => (slot.data = data[i] ?? slot.data));
+    this.#slots.forEach((slot, i) => {
+      slot.data = data[i] ?? slot.data;
+      slot.anchor = slot.data.slice();
+    });
     this.#loaded = true;
   }
 
@@ -110,16 +104,18 @@ export class Trainer {
     this.#needParameters();
     const optimizer = makeOptimizer(spec);
     this.#optimizer = optimizer;
+    this.#spec = spec;
     this.#states = this.#slots.map(({ data }) => optimizer.init(data.length));
   }
 
-  async step(batches: readonly Batch[]): Promise<StepResult> {
+  async step(batches: readonly Batch[], options: StepOptions = {}): Promise<StepResult> {
     const optimizer = this.#optimizer;
     if (optimizer === undefined)
       throw new FedrotError(
         'precondition_failed',
         'choose an optimizer with resetOptimizer before the first step',
       );
+    checkStepOptions(options, this.#options.dropout ?? 0);
     const counts = batches.map(countedLabels);
     const total = counts.reduce((sum, count) => sum + count, 0);
     if (total === 0)
@@ -128,57 +124,104 @@ export class Trainer {
         `batch: no label counts (all are ${IGNORED_LABEL}), so there is nothing to learn`,
       );
     let loss = 0;
-    let gradients: Float32Array[] | undefined;
+    let gradients: Float32Array[] = [];
     for (const [i, batch] of batches.entries()) {
       const weight = (counts[i] ?? 0) / total;
       if (weight === 0) continue;
-      const result = await this.#run(batch);
+      const seed = options.dropoutSeed === undefined ? undefined : [...options.dropoutSeed, i];
+      const result = await this.#run(batch, seed);
       loss += weight * result.loss;
-      gradients = accumulate(gradients, result.gradients, weight);
+      gradients = accumulate(gradients.length === 0 ? undefined : gradients, result.gradients, weight);
     }
-    const norm = Math.sqrt((gradients ?? []).reduce((sum, gradient) => sum + squaredNorm(gradient), 0));
+    const trained = this.#trained();
+    const { learningRate, maxGradientNorm, proximal = 0 } = options;
+    if (proximal > 0)
+      trained.forEach(({ slot }, i) => addProximal(gradients[i]!, slot.data, slot.anchor, proximal));
+    const norm = globalNorm(gradients);
     if (!Number.isFinite(loss) || !Number.isFinite(norm))
       throw new FedrotError(
         'tensor_not_finite',
         `training diverged: loss ${loss}, gradient norm ${norm}; lower the learning rate`,
       );
-    this.#trained().forEach(({ slot, index }, i) => {
-      const [state, gradient] = [this.#states[index], gradients?.[i]];
-      if (state !== undefined && gradient !== undefined) optimizer.update(state, slot.data, gradient);
-    });
+    if (maxGradientNorm !== undefined) clipToNorm(gradients, norm, maxGradientNorm);
+    trained.forEach(({ slot, index }, i) =>
+      optimizer.update(this.#states[index]!, slot.data, gradients[i]!, learningRate),
+    );
     return { loss, gradientNorm: norm };
   }
 
+  saveState(): SessionState {
+    this.#needParameters();
+    const all = (values: (slot: Slot) => Float32Array): NamedTensor[] =>
+      this.#slots.map((slot) => fromGraph(slot.parameter, values(slot)));
+    const parameters = all(({ data }) => data);
+    const anchor = all((slot) => slot.anchor);
+    const spec = this.#spec;
+    if (spec === undefined) return { parameters, anchor };
+    const states = this.#states.map(({ step, slots }) => ({
+      step,
+      slots: slots.map((slot) => slot.slice()),
+    }));
+    return { parameters, anchor, optimizer: { spec, states } };
+  }
+
+  /** Throws tensor_name or tensor_shape for a state of another session. */
+  restoreState(state: SessionState): void {
+    this.load(state.anchor);
+    const anchors = this.#slots.map(({ anchor }) => anchor);
+    this.load(state.parameters);
+    this.#slots.forEach((slot, i) => (slot.anchor = anchors[i] ?? slot.anchor));
+    if (state.optimizer === undefined) return;
+    const { spec, states } = state.optimizer;
+    this.resetOptimizer(spec);
+    const fits = this.#states.every((fresh, i) => {
+      const saved = states[i];
+      return (
+        saved?.slots.length === fresh.slots.length &&
+        fresh.slots.every((slot, k) => slot.length === saved.slots[k]?.length)
+      );
+    });
+    if (!fits || states.length !== this.#states.length)
+      throw new FedrotError('tensor_shape', 'the saved optimizer state does not fit the parameters');
+    this.#states = states.map(({ step, slots }) => ({ step, slots: slots.map((slot) => slot.slice()) }));
+  }
+
   async gradients(batch: Batch): Promise<{ loss: number; gradients: NamedTensor[] }> {
-    const { loss, gradients } = await this.#run(batch);
+    const { loss, gradients } = await this.#run(batch, undefined);
     const named = this.#trained().map(({ slot }, i) =>
       fromGraph(slot.parameter, gradients[i] ?? new Float32Array()),
     );
     return { loss, gradients: named };
   }
 
-  async evaluate(batch: Batch): Promise<EvaluationResult> {
-    const { forward, logits, inputs } = this.#graphs;
+  async evaluate(batch: Batch, options: EvaluateOptions = {}): Promise<EvaluationResult> {
+    const { forward, logits, inputs, loss } = this.#graphs;
+    const wanted = options.logits ?? true;
     this.#forward ??= await this.#openGraph(forward);
     const fed = this.#feeds(batch, inputs, forward);
-    const results = await this.#forward.run(fed, [logits, LOSS_SUM, PREDICTED]);
+    const results = await this.#forward.run(fed, [
+      ...(wanted ? [logits] : []),
+      LOSS_SUM,
+      ...(loss === 'cross-entropy' ? [PREDICTED] : []),
+    ]);
     const output = results[logits];
-    const predicted = results[PREDICTED]?.data ?? [];
-    let [count, correct] = [0, 0];
+    const predicted = (results[PREDICTED]?.data ?? new BigInt64Array()) as BigInt64Array;
+    let correct = 0;
     batch.labels.data.forEach((label, i) => {
-      if (label === BigInt(IGNORED_LABEL)) return;
-      count++;
-      if (predicted[i] === label) correct++;
+      if (label !== BigInt(IGNORED_LABEL) && predicted[i] === label) correct++;
     });
     const lossSum = Number(results[LOSS_SUM]?.data[0] ?? NaN);
     const data = Float32Array.from(output?.data ?? [], Number);
-    return { lossSum, count, correct, logits: { dims: output?.dims ?? [], data } };
+    const count = countedLabels(batch);
+    return { lossSum, count, correct, predicted, logits: { dims: output?.dims ?? [], data } };
   }
 
   async close(): Promise<void> {
     await this.#training?.close();
     await this.#forward?.close();
-    this.#training = this.#forward = undefined;
+    await this.#prefix?.close();
+    this.#prefixes?.close();
+    this.#training = this.#forward = this.#prefix = undefined;
   }
 
   #trained(): { slot: Slot; index: number }[] {
@@ -204,11 +247,26 @@ export class Trainer {
     return Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name)));
   }
 
-  async #run(batch: Batch): Promise<{ loss: number; gradients: Float32Array[] }> {
-    const { training, inputs } = this.#graphs;
-    this.#training ??= await this.#openGraph(training);
+  async #run(
+    batch: Batch,
+    dropoutSeed: readonly (string | number)[] | undefined,
+  ): Promise<{ loss: number; gradients: Float32Array[] }> {
+    const { training, inputs, split } = this.#graphs;
     const names = this.#trained().map(({ slot }) => gradientName(slot.parameter.input));
-    const results = await this.#training.run(this.#feeds(batch, inputs, training), [LOSS, ...names]);
+    const graph = split?.rest ?? training;
+    this.#training ??= await this.#openGraph(graph);
+    const sizes = runtimeSizes(inputs, (name) => batch.inputs[name]?.dims);
+    const feeds = {
+      ...this.#feeds(batch, inputs, graph),
+      ...dropoutFeeds(graph.graph.inputs, this.#options, sizes, dropoutSeed),
+    };
+    if (split !== undefined && this.#prefixes !== undefined)
+      feeds[split.value] = await this.#prefixes.run(
+        batch,
+        this.#feeds(batch, inputs, split.prefix),
+        async () => (this.#prefix ??= await this.#openGraph(split.prefix)),
+      );
+    const results = await this.#training.run(feeds, [LOSS, ...names]);
     return {
       loss: Number(results[LOSS]?.data[0] ?? NaN),
       gradients: names.map((name) => {
@@ -218,22 +276,4 @@ export class Trainer {
       }),
     };
   }
-}
-
-/** sum + weight · added, over the first one's memory. */
-function accumulate(sum: Float32Array[] | undefined, added: Float32Array[], weight: number): Float32Array[] {
-  if (sum === undefined)
-    return weight === 1 ? added : added.map((gradient) => gradient.map((value) => value * weight));
-  sum.forEach((total, k) => {
-    const more = added[k];
-    if (more !== undefined)
-      for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + weight * (more[i] ?? 0);
-  });
-  return sum;
-}
-
-function squaredNorm(values: Float32Array): number {
-  let sum = 0;
-  for (const value of values) sum += value * value;
-  return sum;
 }

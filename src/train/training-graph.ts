@@ -2,11 +2,12 @@ import { FedrotError } from '../errors.js';
 import { inlineConstants } from './autodiff/constants.js';
 import { differentiate } from './autodiff/differentiate.js';
 import { Emitter } from './autodiff/emitter.js';
-import { crossEntropy } from './cross-entropy.js';
 import { int } from './ir/attributes.js';
 import { GraphBuilder } from './ir/builder.js';
-import type { Model, ValueInfo } from './ir/graph.js';
+import type { Dim, Model, ValueInfo } from './ir/graph.js';
 import { pruneTo } from './ir/prune.js';
+import { LOSSES, type LossKind } from './loss.js';
+import type { Logits, LossNodes } from './loss-nodes.js';
 import type { ValueTypes } from './shapes/extent.js';
 
 /** Names of what the two graphs take and give beside the model's own inputs and the parameters. */
@@ -29,33 +30,49 @@ export function logitsOf(model: Model): ValueInfo {
   return found;
 }
 
+interface LossOptions {
+  /** Default cross-entropy. */
+  readonly loss?: LossKind;
+}
+
 function withLabels(
   model: Model,
   types: ValueTypes,
-): { builder: GraphBuilder; logits: Parameters<typeof crossEntropy>[1] } {
+  { loss: kind = 'cross-entropy' }: LossOptions,
+): { builder: GraphBuilder; logits: Logits; nodes: LossNodes } {
   const { name } = logitsOf(model);
   const builder = GraphBuilder.from(model, { outputs: [] });
   const logits = { name, type: types.type(name), dims: types.dims(name) };
+  const loss = LOSSES[kind];
   const dims = logits.dims
-    .slice(0, -1)
+    .slice(0, logits.dims.length - loss.without)
     .map((extent, i) => (typeof extent === 'number' ? extent : `label_${i}`));
-  builder.input(LABELS, 'int64', dims);
-  return { builder, logits };
+  // Predictions of one number a row come as [batch, 1] and their targets as [batch].
+  builder.input(LABELS, loss.labels(logits.type), kind === 'cross-entropy' ? dims : targetDims(dims));
+  return { builder, logits, nodes: loss.build(builder, logits, LABELS) };
+}
+
+function targetDims(dims: readonly Dim[]): readonly Dim[] {
+  return dims.length > 1 && dims[dims.length - 1] === 1 ? dims.slice(0, -1) : dims;
 }
 
 /** Loss and gradients of the wanted graph inputs: outputs LOSS and gradientName(…). Parameters without influence are an error. */
-export function trainingGraph(model: Model, types: ValueTypes, wanted: readonly string[]): Model {
-  const { builder, logits } = withLabels(model, types);
-  const entropy = crossEntropy(builder, logits, LABELS);
+export function trainingGraph(
+  model: Model,
+  types: ValueTypes,
+  wanted: readonly string[],
+  options: LossOptions = {},
+): Model {
+  const { builder, logits, nodes } = withLabels(model, types, options);
   const gradients = differentiate({
     model,
     builder,
     types,
     constants: inlineConstants(model.graph),
-    seeds: new Map([[logits.name, entropy.gradient()]]),
+    seeds: new Map([[logits.name, nodes.gradient()]]),
     wanted,
   });
-  builder.output(builder.op('Identity', [entropy.loss], {}, LOSS), logits.type, []);
+  builder.output(builder.op('Identity', [nodes.loss], {}, LOSS), logits.type, []);
   for (const parameter of wanted) {
     const gradient = gradients.get(parameter);
     if (gradient === undefined)
@@ -71,15 +88,17 @@ export function trainingGraph(model: Model, types: ValueTypes, wanted: readonly 
   return pruneTo(built, built.graph.outputs);
 }
 
-/** Logits, the sum of the losses and the most likely class: outputs of the model's logits, LOSS_SUM and PREDICTED. */
-export function forwardGraph(model: Model, types: ValueTypes): Model {
-  const { builder, logits } = withLabels(model, types);
-  const entropy = crossEntropy(builder, logits, LABELS);
-  const predicted = new Emitter(builder).op('ArgMax', [logits.name], { axis: int(-1), keepdims: int(0) });
+/** Logits, the sum of the losses and, for classes, the most likely one: outputs of the model's logits, LOSS_SUM and PREDICTED. */
+export function forwardGraph(model: Model, types: ValueTypes, options: LossOptions = {}): Model {
+  const { builder, logits, nodes } = withLabels(model, types, options);
   builder.output(logits.name, logits.type, logits.dims);
-  builder.output(builder.op('Identity', [entropy.lossSum], {}, LOSS_SUM), logits.type, []);
-  const dims = logits.dims.slice(0, -1).map((extent) => (typeof extent === 'number' ? extent : ''));
-  builder.output(builder.op('Identity', [predicted], {}, PREDICTED), 'int64', dims);
+  builder.output(builder.op('Identity', [nodes.lossSum], {}, LOSS_SUM), logits.type, []);
+  if ((options.loss ?? 'cross-entropy') === 'cross-entropy') {
+    const emit = new Emitter(builder);
+    const predicted = emit.op('ArgMax', [logits.name], { axis: int(-1), keepdims: int(0) });
+    const dims = logits.dims.slice(0, -1).map((extent) => (typeof extent === 'number' ? extent : ''));
+    builder.output(builder.op('Identity', [predicted], {}, PREDICTED), 'int64', dims);
+  }
   const built = builder.build();
   return pruneTo(built, built.graph.outputs);
 }

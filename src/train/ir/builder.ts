@@ -72,6 +72,11 @@ export class GraphBuilder {
     return this.#opsets.get('') ?? 0;
   }
 
+  /** True where a value of that name is defined. */
+  has(name: string): boolean {
+    return this.#defined.has(name);
+  }
+
   /** A name that no value has, beginning with `hint`. */
   fresh(hint: string): string {
     for (;;) {

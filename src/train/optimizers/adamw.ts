@@ -6,10 +6,10 @@ import type { Optimizer } from './optimizer.js';
  * correction in float64, moments and parameters stored as float32.
  */
 export function adamW(spec: Extract<OptimizerSpec, { kind: 'adamw' }>): Optimizer {
-  const { learningRate, beta1, beta2, epsilon, weightDecay } = spec;
+  const { beta1, beta2, epsilon, weightDecay } = spec;
   return {
     init: (size) => ({ step: 0, slots: [new Float32Array(size), new Float32Array(size)] }),
-    update(state, parameter, gradient) {
+    update(state, parameter, gradient, learningRate = spec.learningRate) {
       const [mean = new Float32Array(), square = new Float32Array()] = state.slots;
       state.step += 1;
       const stepSize = learningRate / (1 - beta1 ** state.step);

@@ -9,6 +9,6 @@ export interface OptimizerState {
 /** Acts on one tensor at a time. */
 export interface Optimizer {
   init(size: number): OptimizerState;
-  /** Changes `parameter` and `state` in place; all of one size. */
-  update(state: OptimizerState, parameter: Float32Array, gradient: Float32Array): void;
+  /** Changes `parameter` and `state` in place; all of one size. `learningRate` replaces the specification's for this step. */
+  update(state: OptimizerState, parameter: Float32Array, gradient: Float32Array, learningRate?: number): void;
 }

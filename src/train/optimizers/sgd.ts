@@ -3,10 +3,10 @@ import type { Optimizer } from './optimizer.js';
 
 /** Stochastic gradient descent as torch.optim.SGD: decay added to the gradient, momentum buffer starting at the first gradient. */
 export function sgd(spec: Extract<OptimizerSpec, { kind: 'sgd' }>): Optimizer {
-  const { learningRate, momentum, weightDecay } = spec;
+  const { momentum, weightDecay } = spec;
   return {
     init: (size) => ({ step: 0, slots: momentum === 0 ? [] : [new Float32Array(size)] }),
-    update(state, parameter, gradient) {
+    update(state, parameter, gradient, learningRate = spec.learningRate) {
       const buffer = state.slots[0];
       for (let i = 0; i < parameter.length; i++) {
         let direction = (gradient[i] ?? 0) + weightDecay * (parameter[i] ?? 0);

@@ -1,9 +1,9 @@
 import { FedrotError } from '../../errors.js';
 import { encodeModel, encodeWithProbes } from '../ir/codec.js';
 import { pruneTo } from '../ir/prune.js';
-import type { Dim, ElementType, Model, ValueInfo } from '../ir/graph.js';
+import type { ElementType, Model, ValueInfo } from '../ir/graph.js';
 import { openRuntime, type RuntimeData, type RuntimeInfo, type RuntimeTensor } from '../ort.js';
-import type { Extent, ValueTypes } from './extent.js';
+import { dimensionKey, productExtent, type Extent, type ValueTypes } from './extent.js';
 
 /**
  * Sizes that named dimensions are set to, one pair a name. All numbers differ and none is common, so a dimension that agrees in
@@ -43,7 +43,11 @@ export async function probeTypes(model: Model, folder?: string): Promise<ValueTy
       throw new FedrotError('internal', `the shape of value ${value} was not inferred`);
     return found;
   };
-  return { type: (value) => find(value).type, dims: (value) => find(value).dims };
+  return {
+    has: (value) => known.has(value),
+    type: (value) => find(value).type,
+    dims: (value) => find(value).dims,
+  };
 }
 
 function extentOf(
@@ -53,7 +57,25 @@ function extentOf(
 ): Extent {
   if (first === second) return first;
   for (const [name, pair] of sizes) if (pair[0] === first && pair[1] === second) return name;
-  return `${first}|${second}`;
+  return asProduct(first, second, sizes) ?? `${first}|${second}`;
+}
+
+/** `batch*sequence`, `4*batch`: a product of named sizes and a number that both probes agree on. */
+function asProduct(
+  first: number,
+  second: number,
+  sizes: ReadonlyMap<string, readonly [number, number]>,
+): Extent | undefined {
+  const names: string[] = [];
+  let [a, b] = [first, second];
+  for (const [name, pair] of sizes)
+    while (a > 0 && b > 0 && a % pair[0] === 0 && b % pair[1] === 0) {
+      names.push(name);
+      a /= pair[0];
+      b /= pair[1];
+    }
+  if (a !== b || names.length === 0) return undefined;
+  return productExtent(a, names);
 }
 
 /** A pair of sizes for every named dimension; a nameless one counts as a name of its own. */
@@ -61,7 +83,7 @@ function assignSizes(inputs: readonly ValueInfo[]): Map<string, readonly [number
   const sizes = new Map<string, readonly [number, number]>();
   for (const { name, dims } of inputs)
     dims.forEach((dim, i) => {
-      const key = dimKey(name, dim, i);
+      const key = dimensionKey(name, dim, i);
       if (typeof dim === 'number' || sizes.has(key)) return;
       const pair = PROBE_SIZES[sizes.size];
       if (pair === undefined)
@@ -74,10 +96,6 @@ function assignSizes(inputs: readonly ValueInfo[]): Map<string, readonly [number
   return sizes;
 }
 
-function dimKey(input: string, dim: Dim, axis: number): string {
-  return dim === '' ? `${input}.${axis}` : String(dim);
-}
-
 async function probeOnce(
   model: Model,
   sizeOf: (dimension: string) => number,
@@ -85,7 +103,9 @@ async function probeOnce(
 ): Promise<Map<string, RuntimeInfo>> {
   const inputs = model.graph.inputs.map((input): ValueInfo & { dims: number[] } => ({
     ...input,
-    dims: input.dims.map((dim, i) => (typeof dim === 'number' ? dim : sizeOf(dimKey(input.name, dim, i)))),
+    dims: input.dims.map((dim, i) =>
+      typeof dim === 'number' ? dim : sizeOf(dimensionKey(input.name, dim, i)),
+    ),
   }));
   const fixed: Model = { ...model, graph: { ...model.graph, inputs, outputs: [] } };
   const values = model.graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''));

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import type { Runtime, RuntimeTensor } from '../ort.js';
+import type { Batch, IntTensor, PrefixCacheOptions } from '../session-types.js';
+import { ActivationCache } from './cache.js';
+
+const MASK = 'attention_mask';
+
+/** One example of a batch: what it is called in the cache, and how many of its positions count. */
+interface Row {
+  readonly key: string;
+  readonly length: number;
+}
+
+/**
+ * The prefix's result for a batch, most of it from the cache. Rows are kept without the padding on their right (where the model has an
+ * attention_mask), so that they fit batches of other lengths; padding is filled with zeros, which masked positions do not feel.
+ */
+export class PrefixRunner {
+  readonly #cache: ActivationCache;
+  readonly #value: string;
+  readonly #width: number;
+
+  constructor(split: { readonly value: string; readonly width: number }, options: PrefixCacheOptions) {
+    this.#cache = new ActivationCache(options);
+    this.#value = split.value;
+    this.#width = split.width;
+  }
+
+  /** `feeds` are the batch's inputs as the graph takes them; the prefix is run on the rows that are not known, together. */
+  async run(
+    batch: Batch,
+    feeds: Readonly<Record<string, RuntimeTensor>>,
+    open: () => Promise<Runtime>,
+  ): Promise<RuntimeTensor> {
+    const [count = 0, sequence = 0] = Object.values(batch.inputs)[0]?.dims ?? [];
+    const rows = Array.from({ length: count }, (_, row) => describeRow(batch, row, sequence));
+    const data = new Float32Array(count * sequence * this.#width);
+    const unknown: number[] = [];
+    rows.forEach(({ key }, row) => {
+      const known = this.#cache.get(key);
+      if (known === undefined) unknown.push(row);
+      else data.set(known, row * sequence * this.#width);
+    });
+    if (unknown.length > 0) {
+      const some = Object.fromEntries(
+        Object.entries(feeds).map(([name, tensor]) => [name, takeRows(tensor, unknown)]),
+      );
+      const runtime = await open();
+      const computed = (await runtime.run(some, [this.#value]))[this.#value]?.data as Float32Array;
+      unknown.forEach((row, i) => {
+        const { key, length } = rows[row]!;
+        const from = i * sequence * this.#width;
+        const own = computed.slice(from, from + length * this.#width);
+        data.set(own, row * sequence * this.#width);
+        this.#cache.set(key, own);
+      });
+    }
+    return { type: 'float', dims: [count, sequence, this.#width], data };
+  }
+
+  close(): void {
+    this.#cache.close();
+  }
+}
+
+function describeRow({ inputs }: Batch, row: number, sequence: number): Row {
+  const part = (tensor: IntTensor, length: number): BigInt64Array =>
+    tensor.data.subarray(row * sequence, row * sequence + length);
+  const mask = inputs[MASK];
+  let length = sequence;
+  if (mask !== undefined) while (length > 1 && mask.data[row * sequence + length - 1] === 0n) length--;
+  const hash = createHash('sha256');
+  for (const name of Object.keys(inputs).sort()) hash.update(`${name}\0`).update(part(inputs[name]!, length));
+  return { key: hash.digest('base64'), length };
+}
+
+function takeRows({ type, dims, data }: RuntimeTensor, rows: readonly number[]): RuntimeTensor {
+  const size = data.length / (dims[0] ?? 1);
+  const taken = data.slice(0, rows.length * size);
+  rows.forEach((row, i) => {
+    // Both have the same element type.
+    (taken as Float32Array).set(data.subarray(row * size, (row + 1) * size) as Float32Array, i * size);
+  });
+  return { type, dims: [rows.length, ...dims.slice(1)], data: taken };
+}
