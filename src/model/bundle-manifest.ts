@@ -79,6 +79,11 @@ export const bundleManifestSchema = z.strictObject({
     output: z.string(),
     /** The longest sequence, special tokens included. */
     maxTokens: size,
+    /** How linear weights are packed; null for full precision. */
+    quantization: z
+      .strictObject({ bits: z.literal([4, 8]), block: z.literal([32, 64, 128]) })
+      .nullable()
+      .default(null),
   }),
   tokenizer: z.strictObject({
     padId: count,

@@ -11,6 +11,7 @@ import { DATA_FILE, describeBundle, MODEL_FILE, type BundleProgress } from './de
 import { sha256Of } from './file-digest.js';
 import type { ImportedModel, ImportOptions } from './import-checkpoint.js';
 import { onnxSource } from './onnx-source.js';
+import { quantizeImported, type Quantization } from './quantize-imported.js';
 import { TOKENIZER_FILE } from './tokenizer.js';
 import { fileSink } from './weight-sink.js';
 
@@ -21,6 +22,8 @@ export interface CreateBundleOptions extends ImportOptions {
   readonly checkpoint?: string | undefined;
   /** An ONNX export (its external data beside it). With `checkpoint`, modules are named by comparing weights with it. */
   readonly onnx?: string | undefined;
+  /** Keeps the linear layers' weights (the head's excepted) in 4 or 8 bits; LoRA trains beside them (QLoRA). Default full precision. */
+  readonly quantize?: Quantization | undefined;
   /** The longest sequence of an ONNX export; default what config.json beside it says. */
   readonly maxTokens?: number | undefined;
   /**
@@ -102,6 +105,25 @@ async function write(
 }
 
 async function buildModel(
+  source: BundleSource,
+  folder: string,
+  options: CreateBundleOptions,
+): Promise<ImportedModel> {
+  if (options.quantize === undefined) return buildInto(source, folder, options);
+  // Full weights lie in a folder of their own until each has been packed.
+  const full = join(folder, '.full');
+  await mkdir(full);
+  const imported = await buildInto(source, full, options);
+  const sink = fileSink(join(folder, DATA_FILE));
+  try {
+    return quantizeImported(imported, options.quantize, full, sink);
+  } finally {
+    sink.close();
+    await rm(full, { recursive: true });
+  }
+}
+
+async function buildInto(
   source: BundleSource,
   folder: string,
   options: CreateBundleOptions,

@@ -11,6 +11,7 @@ import { digestFile } from './file-digest.js';
 import type { ImportedModel } from './import-checkpoint.js';
 import { checkJson } from './json-file.js';
 import { software } from './software.js';
+import type { Quantization } from './quantize-imported.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** Files of a bundle that are always there. */
@@ -32,6 +33,7 @@ export interface BundleParts {
   readonly options: {
     readonly name?: string | undefined;
     readonly seed: number;
+    readonly quantize?: Quantization | undefined;
     readonly onProgress?: ((progress: BundleProgress) => void) | undefined;
   };
 }
@@ -67,6 +69,7 @@ export async function describeBundle(
       inputs: graph.inputs.map(({ name, type, dims }) => ({ name, type, dims })),
       output: imported.output ?? 'logits',
       maxTokens: imported.maxTokens,
+      quantization: options.quantize ?? null,
     },
     tokenizer: {
       padId: tokenizer.padId,

@@ -2,7 +2,6 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openBundle } from '../../src/model/bundle.js';
 import { initialAdapter } from '../../src/model/initial-adapter.js';
@@ -15,24 +14,12 @@ import { Trainer } from '../../src/train/trainer.js';
 import { repoPath } from '../support/repo.js';
 import { readBatch, readTensors } from '../train/support/golden.js';
 import { relativeError } from './forward.js';
+import { run } from './run-file.js';
 import { TINY_TOKENIZER, tinyBundle, tinyCheckpoint } from './tiny-bundle.js';
 
 let folder: string;
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'fedrot-merge-'))));
 afterEach(() => rm(folder, { recursive: true }));
-
-/** Logits of a file by stock onnxruntime-node, as anyone would run it. */
-async function run(
-  file: string,
-  inputs: Readonly<Record<string, { dims: readonly number[]; data: BigInt64Array }>>,
-) {
-  const session = await InferenceSession.create(file, { intraOpNumThreads: 1 });
-  const feeds = Object.fromEntries(
-    session.inputNames.map((name) => [name, new Tensor('int64', inputs[name]!.data, inputs[name]!.dims)]),
-  );
-  const { logits } = await session.run(feeds);
-  return logits!.data as Float32Array;
-}
 
 describe.each(readdirSync(repoPath('test/data/golden')))('%s', (name) => {
   it('gives PyTorch’s logits with the adapter once it is merged', async () => {
