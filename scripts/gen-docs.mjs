@@ -17,6 +17,7 @@ const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
 const { ERROR_CODES } = await dist('errors.js');
 const { parseRunSpec, runSpecSchema } = await dist('run-spec.js');
 const { STATUS_OF_CODE } = await dist('rpc/status.js');
+const { METHODS } = await dist('align/methods.js');
 const { encodeTensorFile } = await dist('tensor/encode-file.js');
 const { RETRY_OF_CODE } = await dist('rpc/retry.js');
 const { coordinatorFileSchema } = await dist('cli/commands/coordinator.js');
@@ -63,7 +64,31 @@ function canonicalFile() {
 
 const yaml = (value) => `\`\`\`yaml\n${stringify(value).trimEnd()}\n\`\`\``;
 
+const yes = (value) => (value ? 'yes' : 'no');
+
+function methodTable() {
+  const rows = METHODS.map(
+    ({ name, source, allows }) =>
+      `| \`${name}\` | ${source} | ${yes(allows.ownRank)} | ${yes(allows.serverOptimizer)} | ${yes(allows.robust)} |`,
+  );
+  return `| name | source | ranks of silos' own | server optimizer | robust combination |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}`;
+}
+
+const methodOptions = () =>
+  METHODS.filter(({ options }) => Object.keys(options.shape).length > 0)
+    .map(({ name, options }) => `#### \`${name}\`\n\n${tables(options)}`)
+    .join('\n\n');
+
+/** The worked example that test/align/example-method.test.ts runs, with the paths that it has in src/align/methods. */
+function exampleMethod() {
+  const source = readFileSync(join(root, 'test/align/support/strongest.ts'), 'utf8');
+  return `\`\`\`ts\n${source.replaceAll("'../../../src/align/", "'../").trimEnd()}\n\`\`\``;
+}
+
 const GENERATORS = {
+  'aggregation methods': methodTable,
+  'options of the methods': methodOptions,
+  'example method': exampleMethod,
   'run specification keys': () => tables(runSpecSchema),
   'shortest run specification': () => yaml(SHORTEST),
   'run specification with defaults': () => yaml(parseRunSpec(SHORTEST)),

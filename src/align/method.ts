@@ -109,6 +109,7 @@ export interface MethodEntry {
   readonly name: string;
   readonly source: string;
   readonly allows: Allowed;
+  readonly options: z.ZodObject;
   /** Throws option_invalid with the allowed keys. */
   configure(options: unknown): ConfiguredMethod;
 }
@@ -118,6 +119,7 @@ export function defineMethod<Options extends Record<string, unknown>>(method: Me
     name: method.name,
     source: method.source,
     allows: method.allows,
+    options: method.options,
     configure(raw) {
       const options = Object.freeze(parseOptions(method, raw));
       return {

@@ -11,21 +11,35 @@ const GRID = [0, 0.2, 0.4, 0.6, 0.8, 1] as const;
 
 const optionsSchema = z
   .strictObject({
-    /** 0 averages plainly, 1 rotates in full; `auto` takes per module the one of a grid with the least aggregation error. */
-    lambda: z.union([z.number().min(0).max(1), z.literal('auto')]).default('auto'),
-    /** The published factor that silos are rotated to: A, B, or one after the other. */
-    reference: z.enum(['alternate', 'a', 'b']).default('alternate'),
-    /** With `alternate`: the reference of round 2. */
-    first: z.enum(['a', 'b']).default('a'),
-    /** Keep reflections (R in O(r)), as the paper's hard form does; λ must then be 1, or `auto`, which tries it besides the grid. */
-    reflections: z.boolean().default(false),
-    /**
-     * What round 1 does, where B̄ = 0 is no basis to rotate to: average plainly, as the paper, or find one among the silos
-     * (consensus.ts).
-     */
-    start: z.enum(['none', 'consensus']).default('none'),
-    /** Who rotates: the server, or every silo its own update before it is sent; the result is the same. */
-    where: z.enum(['server', 'silo']).default('server'),
+    lambda: z
+      .union([z.number().min(0).max(1), z.literal('auto')])
+      .default('auto')
+      .describe(
+        '0 averages plainly, 1 rotates in full; `auto` takes per module the one of 0, 0.2, …, 1 with the least aggregation error, so it is never above plain averaging',
+      ),
+    reference: z
+      .enum(['alternate', 'a', 'b'])
+      .default('alternate')
+      .describe('the published factor that silos are rotated to: A, B, or one after the other'),
+    first: z.enum(['a', 'b']).default('a').describe('with `alternate`: the reference of round 2'),
+    reflections: z
+      .boolean()
+      .default(false)
+      .describe(
+        "keep reflections (R in O(r)), as the paper's hard form does; λ must then be 1, or `auto`, which tries it besides the grid",
+      ),
+    start: z
+      .enum(['none', 'consensus'])
+      .default('none')
+      .describe(
+        'what round 1 does, where B̄ = 0 is no basis to rotate to: average plainly, as the paper, or find one among the silos (with λ `auto` only where that lowers the error)',
+      ),
+    where: z
+      .enum(['server', 'silo'])
+      .default('server')
+      .describe(
+        'who rotates: the server, or every silo its own update before it is sent, with the same result; needs a numeric λ and start `none`',
+      ),
   })
   .refine((options) => options.where === 'server' || options.lambda !== 'auto', {
     path: ['lambda'],

@@ -3,8 +3,12 @@ import { defineMethod, plainRotations, type ModuleView } from '../method.js';
 import { productOverlap } from '../row-factors.js';
 
 const optionsSchema = z.strictObject({
-  /** `run`: the run's weights p_i. `norm`: p_i ∝ ‖B_i A_i‖_F (the paper's sparsity-weighted aggregation), per module. */
-  weights: z.enum(['run', 'norm']).default('run'),
+  weights: z
+    .enum(['run', 'norm'])
+    .default('run')
+    .describe(
+      "`run`: the run's weights p_i; `norm`: in proportion to ‖B_i A_i‖, per module (the paper's sparsity-weighted aggregation)",
+    ),
 });
 
 /** ‖B_i A_i‖_F, normalised; the run's weights where all are zero. A silo without weight in the run keeps none. */

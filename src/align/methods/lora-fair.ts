@@ -6,10 +6,13 @@ import type { RowFactors } from '../row-factors.js';
 import { identity, symmetricEigen, type SmallMatrix } from '../small-matrix.js';
 
 const optionsSchema = z.strictObject({
-  /** Gradient steps. */
-  steps: z.int().min(0).max(1000).default(10),
-  /** How much ΔB is held back: a penalty μ/2 ‖ΔB‖² with μ this share of the largest eigenvalue of Ā Āᵀ. */
-  penalty: z.number().min(0).max(1000).default(0.01),
+  steps: z.int().min(0).max(1000).default(10).describe('gradient steps on the residual'),
+  penalty: z
+    .number()
+    .min(0)
+    .max(1000)
+    .default(0.01)
+    .describe('how much ΔB is held back: μ / 2 ‖ΔB‖², μ being this share of the largest eigenvalue of Ā Āᵀ'),
 });
 
 type Options = z.output<typeof optionsSchema>;

@@ -2,8 +2,12 @@ import { z } from 'zod';
 import { defineMethod } from '../method.js';
 
 const optionsSchema = z.strictObject({
-  /** What round 1 trains. With B = 0 at the start the gradient of A is zero: `a` makes sense only for an adapter that has B. */
-  first: z.enum(['a', 'b']).default('b'),
+  first: z
+    .enum(['a', 'b'])
+    .default('b')
+    .describe(
+      'what round 1 trains; with B = 0 at the start the gradient of A is zero, so `a` makes sense only for an adapter that has a B',
+    ),
 });
 
 /**
