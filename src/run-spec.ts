@@ -67,6 +67,21 @@ export const taskSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
+export const scheduleSchema = z.strictObject({
+  kind: z.enum(['constant', 'linear', 'cosine']).default('constant').describe('shape after the warm-up'),
+  warmupSteps: z.int().min(0).default(0).describe('steps over which the rate rises from 0'),
+  finalFactor: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('share of the rate that is left at the end of linear and cosine'),
+  over: z
+    .enum(['run', 'round'])
+    .default('run')
+    .describe('falls once over all rounds of the run, or anew in every round'),
+});
+
 export const trainingSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({ kind: 'adamw' }).describe('how a silo trains'),
   batchSize: z.int().min(1).max(4096).default(16).describe('examples in a step'),
@@ -76,6 +91,17 @@ export const trainingSchema = z.strictObject({
     .max(1_000_000)
     .default(20)
     .describe('optimizer steps in a round; examples are drawn in shuffled epochs'),
+  schedule: scheduleSchema.prefault({}).describe('how the learning rate changes'),
+  maxGradientNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('the gradients of a step are scaled down to this Euclidean norm; no limit by default'),
+  proximal: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('FedProx (1812.06127): μ of μ/2 · ‖θ − θ_global‖², added to the loss that is minimised'),
 });
 
 export const roundsSchema = z.strictObject({
@@ -243,6 +269,7 @@ export type TaskSpec = RunSpec['task'];
 export type TrainingSpec = RunSpec['training'];
 export type ServerOptimizerSpec = Readonly<z.output<typeof serverOptimizerSchema>>;
 export type RobustSpec = Readonly<z.output<typeof robustSchema>>;
+export type ScheduleSpec = z.output<typeof scheduleSchema>;
 export type OptimizerSpec = z.output<typeof optimizerSchema>;
 
 /** `a.b.0: what is wrong`, one entry an issue, so that one line says what and where. */

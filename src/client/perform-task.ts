@@ -111,6 +111,7 @@ async function trainedUpdate(
     ...prepared,
     data,
     instructions,
+    round: task.round,
     seed,
     signal,
     onProgress: (step) => {

@@ -12,6 +12,7 @@ import { classIndices } from '../data/labels.js';
 import { ClassificationMetrics } from './classification-metrics.js';
 import { EncodedExamples } from './encoded-examples.js';
 import { inBatches, planBatches } from './plan-batches.js';
+import { stepOptions } from './step-options.js';
 import { SessionCache, type OpenSession, type SessionResources } from './session-cache.js';
 
 export interface TaskInput {
@@ -27,6 +28,8 @@ export interface TaskInput {
 
 export interface TrainInput extends TaskInput {
   readonly instructions: SiloInstructions;
+  /** Of the run, from 1: schedules that fall over the whole run need it. */
+  readonly round: number;
   /** What the order of the examples is drawn from: the run's seed, the silo's name, the round. */
   readonly seed: readonly (string | number)[];
 }
@@ -153,7 +156,7 @@ export class LocalTrainer implements Trainer {
     session: TrainSession,
     encoded: EncodedExamples,
     classes: Int32Array,
-    { spec, seed, signal, onProgress }: TrainInput,
+    { spec, round, seed, signal, onProgress }: TrainInput,
   ): Promise<TrainResult['metrics']> {
     const { localSteps, batchSize } = spec.training;
     const batches = planBatches({
@@ -169,7 +172,7 @@ export class LocalTrainer implements Trainer {
     for (let step = 1; step <= localSteps; step++) {
       throwIfAborted(signal);
       const batch = batches.next().value;
-      const { loss } = await session.step([encoded.batch(batch, classes)]);
+      const { loss } = await session.step([encoded.batch(batch, classes)], stepOptions(spec, round, step));
       finite(loss, `the loss of step ${step}`);
       lossSum += loss * batch.length;
       labels += batch.length;

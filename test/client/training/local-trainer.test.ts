@@ -74,6 +74,7 @@ function input(changes: Partial<TrainInput> = {}): TrainInput {
     adapter: initialAdapter(bundle, run.lora, 1),
     data: data(60),
     instructions: { train: 'both' },
+    round: 1,
     seed: [1, 'silo-a', 1],
     ...changes,
   };
