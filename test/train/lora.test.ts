@@ -6,6 +6,8 @@ import type { Model } from '../../src/train/ir/graph.js';
 import { floatTensor } from '../../src/train/ir/tensor-value.js';
 import { injectLora, loraNames } from '../../src/train/lora.js';
 import type { AdaptableModule } from '../../src/train/modules.js';
+import { DROPOUT_SCALE, dropoutMask } from '../../src/train/dropout.js';
+import { probeTypes } from '../../src/train/shapes/probe.js';
 import { openRuntime, type RuntimeTensor } from '../../src/train/ort.js';
 import type { LoraSite } from '../../src/train/session-types.js';
 import { sizeOf, uniform } from './support/random.js';
@@ -167,5 +169,41 @@ describe('LoRA injection refuses', () => {
     expect(() => injectLora(mul, [where])).toThrow(/used by Mul node "y" as input 1/);
     const unused = modelOf(random(1, [inputs, 4]), 4, false, (b) => b.op('Neg', ['x'], {}, 'y'));
     expect(() => injectLora(unused, [where])).toThrow(/not used by any product/);
+  });
+});
+
+describe('dropout', () => {
+  it('zeroes entries of the input of A and scales the rest; the frozen product keeps all', async () => {
+    const weight = random(1, [inputs, 3]);
+    const one = site('drop', 3, { initializer: 'w', layout: 'in_out' });
+    const model = modelOf(weight, 3, false, (builder, w) => builder.op('MatMul', ['x', w], {}, 'y'));
+    const dropping = injectLora(model, [one], { dropout: await probeTypes(model) });
+    const mask = Uint8Array.from({ length: 3 * inputs }, (_, i) => (i % 3 === 0 ? 0 : 1));
+    const feeds = factors([one]);
+    const actual = await run(dropping, {
+      x,
+      ...feeds,
+      [dropoutMask('drop')]: { type: 'uint8', dims: [3, inputs], data: mask },
+      [DROPOUT_SCALE]: { type: 'float', dims: [], data: Float32Array.of(1.25) },
+    });
+    const { a, b } = loraNames('drop');
+    const [A, B] = [feeds[a]?.data ?? [], feeds[b]?.data ?? []];
+    for (let row = 0; row < 3; row++)
+      for (let o = 0; o < 3; o++) {
+        let expected = 0;
+        for (let i = 0; i < inputs; i++) {
+          const value = Number(x.data[row * inputs + i]);
+          expected += value * (weight[i * 3 + o] ?? NaN);
+          for (let k = 0; k < rank; k++)
+            expected +=
+              scale *
+              1.25 *
+              value *
+              (mask[row * inputs + i] ?? NaN) *
+              Number(A[k * inputs + i]) *
+              Number(B[o * rank + k]);
+        }
+        expect(actual[row * 3 + o]).toBeCloseTo(expected, 5);
+      }
   });
 });

@@ -37,7 +37,13 @@ const SMALLEST = 1024;
  * arXiv 2305.14314, with plain integer blocks instead of NF4). Throws option_invalid, model_unsupported.
  */
 export function quantizeModel(model: Model, options: QuantizeOptions): QuantizedModel {
-  const { bits, block, folder, keep = new Set<string>(), store = (value) => value } = options;
+  const {
+    bits,
+    block,
+    folder,
+    keep = new Set<string>(),
+    store = (value: TensorValue): TensorValue => value,
+  } = options;
   if (![4, 8].includes(bits) || ![32, 64, 128].includes(block))
     throw new FedrotError(
       'option_invalid',
