@@ -7,6 +7,7 @@ import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { CODE_MEANINGS } from './docs/code-meanings.mjs';
+import { opsGenerators } from './docs/ops-tables.mjs';
 import { fillRegions } from './docs/regions.mjs';
 import { schemaTables } from './docs/schema-tables.mjs';
 
@@ -22,6 +23,9 @@ const { encodeTensorFile } = await dist('tensor/encode-file.js');
 const { RETRY_OF_CODE } = await dist('rpc/retry.js');
 const { coordinatorFileSchema } = await dist('cli/commands/coordinator.js');
 const { clientConfigSchema } = await dist('client/config.js');
+const { NEWEST_OPSET, NO_GRADIENT, RULES } = await dist('train/autodiff/table.js');
+const { REFUSED } = await dist('train/autodiff/refused.js');
+const { REWRITES } = await dist('train/rewrite/table.js');
 const { status } = await import('@grpc/grpc-js');
 
 const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
@@ -96,6 +100,7 @@ const GENERATORS = {
   'client configuration': () => tables(clientConfigSchema),
   'error codes': statusTable,
   'canonical file': canonicalFile,
+  ...opsGenerators({ NEWEST_OPSET, NO_GRADIENT, REFUSED, REWRITES, RULES }),
 };
 
 let stale = 0;

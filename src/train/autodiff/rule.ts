@@ -16,6 +16,8 @@ export interface OpRule {
   readonly domain?: string;
   /** Versions of the operator that this line covers, as the operator's history lists them (its "since" versions). */
   readonly versions: readonly number[];
+  /** Forms that are refused, for the documents. */
+  readonly refuses?: readonly string[];
   readonly gradient: GradientRule;
 }
 

@@ -1,5 +1,6 @@
 import { FedrotError } from '../../errors.js';
 import type { Node } from '../ir/graph.js';
+import { REFUSED } from './refused.js';
 import type { GradientRule, OpRule } from './rule.js';
 import { activationRules } from './rules/activation.js';
 import { elementwiseRules } from './rules/elementwise.js';
@@ -71,7 +72,8 @@ export function findRule(
     );
   };
   const rules = byOp.get(`${node.domain}::${node.op}`) ?? [];
-  if (rules.length === 0) return refuse('no gradient is known for this operator');
+  if (rules.length === 0)
+    return refuse(REFUSED.get(`${node.domain}::${node.op}`) ?? 'no gradient is known for this operator');
   if (node.domain === '' && opset > NEWEST_OPSET)
     return refuse(`gradients are known up to opset ${NEWEST_OPSET}`);
   let best: { version: number; gradient: GradientRule } | undefined;

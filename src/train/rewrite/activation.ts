@@ -60,6 +60,12 @@ export const activationRewrites: readonly RewriteRule[] = [
   { op: 'FastGelu', domain: CONTRIB, versions: [1], rewrite: fastGelu },
   { op: 'QuickGelu', domain: CONTRIB, versions: [1], rewrite: quickGelu },
   { op: 'BiasAdd', domain: CONTRIB, versions: [1], rewrite: biasAdd },
-  { op: 'FusedGemm', domain: CONTRIB, versions: [1], rewrite: fusedGemm },
+  {
+    op: 'FusedGemm',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: fusedGemm,
+    refuses: ['activations other than Relu, Tanh, Sigmoid and LeakyRelu'],
+  },
   { op: 'Swish', versions: [24], rewrite: swish },
 ];

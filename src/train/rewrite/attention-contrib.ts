@@ -130,6 +130,23 @@ const multiHeadAttention: Rewrite = (view) => {
 };
 
 export const contribAttentionRewrites: readonly RewriteRule[] = [
-  { op: 'Attention', domain: CONTRIB, versions: [1], rewrite: attention },
-  { op: 'MultiHeadAttention', domain: CONTRIB, versions: [1], rewrite: multiHeadAttention },
+  {
+    op: 'Attention',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: attention,
+    refuses: ['do_rotary', 'past_present_share_buffer', 'masks of 4 dimensions or of [3 · batch + 2]'],
+  },
+  {
+    op: 'MultiHeadAttention',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: multiHeadAttention,
+    refuses: [
+      'packed queries, keys or values',
+      'a shared key/value buffer',
+      'masks of [3 · batch + 2]',
+      'the scores as an output (qk)',
+    ],
+  },
 ];

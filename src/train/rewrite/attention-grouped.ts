@@ -112,6 +112,23 @@ const rotary: Rewrite = (view) => {
 };
 
 export const groupedAttentionRewrites: readonly RewriteRule[] = [
-  { op: 'GroupQueryAttention', domain: CONTRIB, versions: [1], rewrite: groupQueryAttention },
-  { op: 'RotaryEmbedding', domain: CONTRIB, versions: [1], rewrite: rotary },
+  {
+    op: 'GroupQueryAttention',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: groupQueryAttention,
+    refuses: [
+      'a past (key/value cache) that is not empty',
+      'attention sinks (smooth_softmax, head_sink)',
+      'quantized caches, norms of queries and keys',
+      'the scores as an output (output_qk)',
+    ],
+  },
+  {
+    op: 'RotaryEmbedding',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: rotary,
+    refuses: ['is_packed_batching', 'a scale other than 1'],
+  },
 ];

@@ -56,6 +56,11 @@ const rotary: Rewrite = (view) => {
 };
 
 export const onnxAttentionRewrites: readonly RewriteRule[] = [
-  { op: 'Attention', versions: [23, 24], rewrite: attention },
+  {
+    op: 'Attention',
+    versions: [23, 24],
+    rewrite: attention,
+    refuses: ['the scores as an output (qk_matmul_output)'],
+  },
   { op: 'RotaryEmbedding', versions: [23], rewrite: rotary },
 ];

@@ -59,7 +59,19 @@ const embedLayerNormalization: Rewrite = (view) => {
 };
 
 export const normRewrites: readonly RewriteRule[] = [
-  { op: 'SkipLayerNormalization', domain: CONTRIB, versions: [1], rewrite: skipLayerNormalization },
-  { op: 'SkipSimplifiedLayerNormalization', domain: CONTRIB, versions: [1], rewrite: skipSimplified },
+  {
+    op: 'SkipLayerNormalization',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: skipLayerNormalization,
+    refuses: ['mean or deviation as outputs'],
+  },
+  {
+    op: 'SkipSimplifiedLayerNormalization',
+    domain: CONTRIB,
+    versions: [1],
+    rewrite: skipSimplified,
+    refuses: ['mean or deviation as outputs'],
+  },
   { op: 'EmbedLayerNormalization', domain: CONTRIB, versions: [1], rewrite: embedLayerNormalization },
 ];

@@ -10,6 +10,8 @@ export interface RewriteRule {
   readonly domain?: string;
   /** "Since" versions of the operator that this line covers. */
   readonly versions: readonly number[];
+  /** Forms that are refused, for the documents. */
+  readonly refuses?: readonly string[];
   readonly rewrite: Rewrite;
 }
 

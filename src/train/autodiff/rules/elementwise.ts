@@ -142,5 +142,5 @@ export const elementwiseRules: readonly OpRule[] = [
   { op: 'Where', versions: [9, 16], gradient: where },
   { op: 'Min', versions: [8, 12, 13], gradient: extremum },
   { op: 'Max', versions: [8, 12, 13], gradient: extremum },
-  { op: 'Clip', versions: [6, 11, 12, 13], gradient: clip },
+  { op: 'Clip', versions: [6, 11, 12, 13], gradient: clip, refuses: ['trained bounds'] },
 ];

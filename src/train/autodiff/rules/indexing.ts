@@ -113,6 +113,16 @@ const gatherND: GradientRule = (call) => {
 
 export const indexingRules: readonly OpRule[] = [
   { op: 'Gather', versions: [1, 11, 13], gradient: gather },
-  { op: 'GatherElements', versions: [11, 13], gradient: gatherElements },
-  { op: 'GatherND', versions: [11, 12, 13], gradient: gatherND },
+  {
+    op: 'GatherElements',
+    versions: [11, 13],
+    gradient: gatherElements,
+    refuses: ['below opset 16: indices smaller than the data'],
+  },
+  {
+    op: 'GatherND',
+    versions: [11, 12, 13],
+    gradient: gatherND,
+    refuses: ['index tuples of a length known only at run time'],
+  },
 ];

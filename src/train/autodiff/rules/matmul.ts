@@ -156,6 +156,12 @@ const fusedGemm: GradientRule = (call) => {
 export const matmulRules: readonly OpRule[] = [
   { op: 'MatMul', versions: [1, 9, 13], gradient: matMul },
   { op: 'Gemm', versions: [7, 9, 11, 13], gradient: gemm },
-  { op: 'FusedMatMul', domain: 'com.microsoft', versions: [1], gradient: fusedMatMul },
+  {
+    op: 'FusedMatMul',
+    domain: 'com.microsoft',
+    versions: [1],
+    gradient: fusedMatMul,
+    refuses: ['transposed batch dimensions', 'operands of fewer than two dimensions'],
+  },
   { op: 'FusedGemm', domain: 'com.microsoft', versions: [1], gradient: fusedGemm },
 ];

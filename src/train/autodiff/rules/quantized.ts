@@ -64,5 +64,17 @@ const matMulNBits: GradientRule = (call) => {
 };
 
 export const quantizedRules: readonly OpRule[] = [
-  { op: 'MatMulNBits', domain: 'com.microsoft', versions: [1], gradient: matMulNBits },
+  {
+    op: 'MatMulNBits',
+    domain: 'com.microsoft',
+    versions: [1],
+    gradient: matMulNBits,
+    refuses: [
+      'other than 4 and 8 bits',
+      'opset of ai.onnx below 21',
+      'g_idx',
+      'zero points that are not uint8, or of an odd number of 4-bit blocks',
+      'trained scales',
+    ],
+  },
 ];

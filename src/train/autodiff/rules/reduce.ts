@@ -89,12 +89,37 @@ const cumSum: GradientRule = (call) => [
 ];
 
 export const reduceRules: readonly OpRule[] = [
-  { op: 'ReduceSum', versions: [1, 11, 13], gradient: reduceSum },
-  { op: 'ReduceMean', versions: [1, 11, 13, 18], gradient: reduceMean },
-  { op: 'ReduceMax', versions: [1, 11, 12, 13, 18, 20], gradient: reduceExtremum },
-  { op: 'ReduceMin', versions: [1, 11, 12, 13, 18, 20], gradient: reduceExtremum },
-  { op: 'ReduceL2', versions: [1, 11, 13, 18], gradient: reduceL2 },
-  { op: 'ReduceSumSquare', versions: [1, 11, 13, 18], gradient: reduceSumSquare },
-  { op: 'ReduceLogSumExp', versions: [1, 11, 13, 18], gradient: reduceLogSumExp },
+  { op: 'ReduceSum', versions: [1, 11, 13], gradient: reduceSum, refuses: ['axes computed at run time'] },
+  {
+    op: 'ReduceMean',
+    versions: [1, 11, 13, 18],
+    gradient: reduceMean,
+    refuses: ['axes computed at run time'],
+  },
+  {
+    op: 'ReduceMax',
+    versions: [1, 11, 12, 13, 18, 20],
+    gradient: reduceExtremum,
+    refuses: ['axes computed at run time'],
+  },
+  {
+    op: 'ReduceMin',
+    versions: [1, 11, 12, 13, 18, 20],
+    gradient: reduceExtremum,
+    refuses: ['axes computed at run time'],
+  },
+  { op: 'ReduceL2', versions: [1, 11, 13, 18], gradient: reduceL2, refuses: ['axes computed at run time'] },
+  {
+    op: 'ReduceSumSquare',
+    versions: [1, 11, 13, 18],
+    gradient: reduceSumSquare,
+    refuses: ['axes computed at run time'],
+  },
+  {
+    op: 'ReduceLogSumExp',
+    versions: [1, 11, 13, 18],
+    gradient: reduceLogSumExp,
+    refuses: ['axes computed at run time'],
+  },
   { op: 'CumSum', versions: [11, 14], gradient: cumSum },
 ];

@@ -90,7 +90,7 @@ const trilu: GradientRule = (call) => {
 
 export const shapeRules: readonly OpRule[] = [
   { op: 'Identity', versions: [1, 13, 14, 16, 19, 21, 23, 24, 25], gradient: passThrough },
-  { op: 'Dropout', versions: [7, 10, 12, 13, 22], gradient: dropout },
+  { op: 'Dropout', versions: [7, 10, 12, 13, 22], gradient: dropout, refuses: ['training mode'] },
   { op: 'Cast', versions: [6, 9, 13, 19, 21, 23, 24, 25], gradient: cast },
   { op: 'Reshape', versions: [5, 13, 14, 19, 21, 23, 24, 25], gradient: restoreShape },
   { op: 'Squeeze', versions: [1, 11, 13, 21, 23, 24, 25], gradient: restoreShape },
@@ -101,6 +101,11 @@ export const shapeRules: readonly OpRule[] = [
   { op: 'Tile', versions: [6, 13], gradient: tile },
   { op: 'Concat', versions: [4, 11, 13], gradient: concat },
   { op: 'Split', versions: [2, 11, 13, 18], gradient: split },
-  { op: 'Pad', versions: [11, 13, 18, 19, 21, 23, 24, 25], gradient: pad },
+  {
+    op: 'Pad',
+    versions: [11, 13, 18, 19, 21, 23, 24, 25],
+    gradient: pad,
+    refuses: ['modes other than constant', 'negative pads', 'a trained padding value'],
+  },
   { op: 'Trilu', versions: [14], gradient: trilu },
 ];

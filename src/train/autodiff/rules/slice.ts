@@ -105,4 +105,6 @@ const slice: GradientRule = (call) => {
   return [strided(call, axes)];
 };
 
-export const sliceRules: readonly OpRule[] = [{ op: 'Slice', versions: [10, 11, 13], gradient: slice }];
+export const sliceRules: readonly OpRule[] = [
+  { op: 'Slice', versions: [10, 11, 13], gradient: slice, refuses: ['axes computed at run time'] },
+];

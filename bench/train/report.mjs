@@ -1,0 +1,64 @@
+// The table of docs/performance-train.md.
+
+const REGION = /(<!-- bench:train -->)[^]*?(<!-- end bench:train -->)/;
+
+const number = (value, digits = 0) => (value === undefined ? '–' : value.toFixed(digits));
+const ratio = (value) => (value === undefined ? '–' : `${value.toFixed(2)} ×`);
+const percent = (value) => (value === undefined ? '–' : `${(100 * value).toFixed(0)} %`);
+
+/** What the numbers must reach; `false` where one is missed. */
+export const TARGETS = {
+  'bert-base': { speed: 2.5, memory: 0.6, trainForward: 2.2, peak: 0.85 },
+  minilm: { speed: 2, memory: 0.6 },
+  stories15m: { speed: 2, memory: 0.6 },
+  'minilm-top2': { prefix: 2 },
+};
+
+export function missed(row) {
+  const target = TARGETS[row.model] ?? {};
+  const notes = [];
+  const least = (name, value, bound) => {
+    if (bound !== undefined && value !== undefined && value < bound)
+      notes.push(`${name} ${value.toFixed(2)} < ${bound}`);
+  };
+  const most = (name, value, bound) => {
+    if (bound !== undefined && value !== undefined && value > bound)
+      notes.push(`${name} ${value.toFixed(2)} > ${bound}`);
+  };
+  least('speed', row.speedup, target.speed);
+  most('memory', row.memoryRatio, target.memory);
+  most('train/forward', row.trainForward, target.trainForward);
+  least('share of peak', row.peakShare, target.peak);
+  least('prefix caching', row.prefixSpeedup, target.prefix);
+  return notes;
+}
+
+export function table(rows) {
+  const head =
+    '| model | batch | tokens/s | PyTorch + PEFT | ratio | peak memory | ratio | first step | PyTorch | train/forward | of MatMul peak | prefix caching | missed |';
+  const line = head.replace(/[^|]+/g, ' --- ');
+  const body = rows.map((row) =>
+    [
+      row.model,
+      `${row.batch} × ${row.sequence}`,
+      number(row.tokensPerSecond),
+      number(row.torchTokensPerSecond),
+      ratio(row.speedup),
+      `${number(row.memoryMB)} MB`,
+      ratio(row.memoryRatio),
+      `${number(row.firstStepMs / 1000, 1)} s`,
+      row.torchFirstStepMs === undefined ? '–' : `${number(row.torchFirstStepMs / 1000, 1)} s`,
+      number(row.trainForward, 2),
+      percent(row.peakShare),
+      ratio(row.prefixSpeedup),
+      row.missed.join('; ') || 'none',
+    ].join(' | '),
+  );
+  return `${head}\n${line}\n${body.map((each) => `| ${each} |`).join('\n')}`;
+}
+
+/** The page with its table replaced. */
+export function fill(text, rows, machine) {
+  const stamp = `${machine.cpu}, ${machine.threads} threads, Node ${machine.node}, ${machine.date}; median of ${machine.steps} steps, interleaved.`;
+  return text.replace(REGION, (_, open, close) => `${open}\n\n${stamp}\n\n${table(rows)}\n\n${close}`);
+}
