@@ -35,7 +35,7 @@ export type DemoFlags = {
 
 /** Chosen so that the demo reaches its accuracy within three minutes on two cores (docs/demo.md). */
 export const DEMO_DEFAULTS = {
-  rounds: '16',
+  rounds: '10',
   silos: '3',
   method: 'fedrot',
   rank: '4',
