@@ -11,9 +11,6 @@ const OPTIMIZER = { kind: 'adamw', learningRate: 3e-3, epsilon: 3e-4 } as const;
 /** Large steps at first, for few rounds; small ones at last, so that silos with opposite labels stop overturning each other. */
 const SCHEDULE = { kind: 'cosine', finalFactor: 0.05, over: 'run' } as const;
 
-/** Silos pull the average to and fro while steps are large; the rate falls over the run, so that it settles. */
-const SCHEDULE = { kind: 'cosine', finalFactor: 0.05 } as const;
-
 /** The demo's run: chosen by experiment, see docs/demo.md. */
 export function demoSpec(options: DemoOptions, bundle: string): RunSpec {
   return parseRunSpec(
