@@ -4,6 +4,7 @@ import { exactErrors } from './exact-errors.js';
 import type { Kernels } from './kernels.js';
 import type { Alignment, ConfiguredMethod, Merge, ModuleView } from './method.js';
 import { EXACT_RANK, type ModuleData } from './module-data.js';
+import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { alignedFactors } from './robust/deviations.js';
 import { combineRobustly } from './robust/combine.js';
 import type { RobustPlan } from './robust/plan.js';
@@ -17,6 +18,7 @@ import type { Factors, ModuleDiagnostics } from './types.js';
 /** One module of a round, ready to be aligned and combined. */
 export interface ModuleWork {
   readonly data: ModuleData;
+  readonly grams: ModuleGrams;
   readonly algebra: ErrorAlgebra;
   readonly view: ModuleView;
 }
@@ -32,13 +34,15 @@ export interface CombinedModule {
 export function moduleWork(kernels: Kernels, data: ModuleData, round: number, random: Random): ModuleWork {
   const { layout, weights } = data;
   const exact = weights.length * layout.r <= EXACT_RANK;
-  const algebra = exact ? exactErrors(kernels, data) : streamedErrors(kernels, data, random);
-  return { data, algebra, view: viewOf(kernels, data, algebra, round, random) };
+  const grams = moduleGrams(kernels, data);
+  const algebra = exact ? exactErrors(kernels, data) : streamedErrors(kernels, data, random, grams);
+  return { data, grams, algebra, view: viewOf(kernels, data, grams, algebra, round, random) };
 }
 
 function viewOf(
   kernels: Kernels,
   data: ModuleData,
+  grams: ModuleGrams,
   algebra: ErrorAlgebra,
   round: number,
   random: Random,
@@ -55,8 +59,10 @@ function viewOf(
     random,
     kernels,
     factors: (silo) => data.factors(silo),
-    crossGrams: (side, reference = data.previous) =>
-      data.weights.map((_, i) => crossGram(data.factors(i), reference, side, kernels)),
+    crossGrams: (side, reference) =>
+      data.weights.map((_, i) =>
+        reference ? crossGram(data.factors(i), reference, side, kernels) : grams.cross(i, side),
+      ),
     mean: (rotations) => algebra.mean(rotations),
     leastError: (candidates) => algebra.leastError(candidates),
   };
@@ -65,7 +71,7 @@ function viewOf(
 /** Combines one module's aligned factors, publishes what the method makes of them, and measures what came out. */
 export function combineModule(
   kernels: Kernels,
-  { data, algebra, view }: ModuleWork,
+  { data, grams, algebra, view }: ModuleWork,
   method: ConfiguredMethod,
   alignment: Alignment,
   robust: RobustPlan | undefined,
@@ -78,7 +84,7 @@ export function combineModule(
   const measured = data.productsKnown ? algebra.errors(judged) : undefined;
   // What silos merge makes up for what the factors miss.
   const squared = measured && merge ? { ...measured, method: 0 } : measured;
-  const silos = siloDiagnostics(kernels, data, measured && algebra.meanProduct());
+  const silos = siloDiagnostics(data, grams, measured && algebra.meanProduct());
   data.release(); // what is merged is read again when it is written
   return {
     factors: fromRows(factors),

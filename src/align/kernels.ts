@@ -6,9 +6,9 @@ import type { SmallMatrix } from './small-matrix.js';
  */
 export interface Kernels {
   /** X Yᵀ for X (m × n) and Y (p × n): m × p, products and sums in float64. */
-  gram(x: Float32Array, m: number, y: Float32Array, p: number, n: number): SmallMatrix;
+  readonly gram: (x: Float32Array, m: number, y: Float32Array, p: number, n: number) => SmallMatrix;
   /** target (p × n) += weight · Cᵀ X for C (m × p) and X (m × n). */
-  addProduct(
+  readonly addProduct: (
     target: Float64Array,
     weight: number,
     c: SmallMatrix,
@@ -16,9 +16,9 @@ export interface Kernels {
     x: Float32Array,
     m: number,
     n: number,
-  ): void;
+  ) => void;
   /** target += weight · x. */
-  add(target: Float64Array, weight: number, x: ArrayLike<number>): void;
+  readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
 }
 
 /** Plain JavaScript; float64 throughout, sums in a fixed order. */

@@ -31,16 +31,16 @@ export interface ModuleView {
    * The i-th silo's factors, those of a smaller rank filled up with zeros to r, those that it does not share as published. May be
    * read from disk: go through the silos in order, and keep nothing that grows with their number.
    */
-  factors(silo: number): RowFactors;
+  readonly factors: (silo: number) => RowFactors;
   /** M_i of every silo against the reference, by default the published factors that the round started from. */
-  crossGrams(side: Side, reference?: RowFactors): readonly CrossGram[];
+  readonly crossGrams: (side: Side, reference?: RowFactors) => readonly CrossGram[];
   /** Σ p_i (R_iᵀ A_i, R_iᵀ B_iᵀ) in float32. */
-  mean(rotations: Rotations): RowFactors;
+  readonly mean: (rotations: Rotations) => RowFactors;
   /**
    * Which of some candidate alignments has the least aggregation error ‖B̃Ã − ΔW*‖_F. Compared exactly, never by a sketch; the
    * first one wins unless another is better by more than rounding.
    */
-  leastError(candidates: readonly Rotations[]): number;
+  readonly leastError: (candidates: readonly Rotations[]) => number;
 }
 
 export interface Alignment {

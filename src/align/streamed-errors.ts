@@ -3,13 +3,15 @@ import { isPlain, leastIndex, withoutRounding, type ErrorAlgebra, type Judged } 
 import type { Kernels } from './kernels.js';
 import { plainRotations, type Rotations } from './method.js';
 import type { ModuleData } from './module-data.js';
+import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { addRotated, emptySums, productOverlap, roundSums, type RowFactors } from './row-factors.js';
 import { sketchedBest, sketchedError } from './sketch.js';
 
-/** Factors, and f = ‖B̃Ã − ΔW*‖² − ‖ΔW*‖² of them. */
+/** Factors, f = ‖B̃Ã − ΔW*‖² − ‖ΔW*‖² of them, and their overlaps with the silos' products. */
 interface Valued {
   readonly factors: RowFactors;
   readonly f: number;
+  readonly overlaps: readonly number[];
 }
 
 /**
@@ -23,19 +25,14 @@ export function streamedErrors(
   kernels: Kernels,
   data: ModuleData,
   random: Random,
-  columns?: number,
+  grams: ModuleGrams = moduleGrams(kernels, data),
 ): ErrorAlgebra {
   const plain = plainRotations(data.weights.length);
   const known = new Map<Rotations, Valued>();
-  let scale = 0;
-  let best: RowFactors | undefined;
+  let best: Valued | undefined;
   let last: { readonly key: Rotations; readonly factors: RowFactors } | undefined;
-
-  const value = (means: readonly RowFactors[]): Valued[] => {
-    const result = functionals(kernels, data, means);
-    scale = result.scale;
-    return means.map((factors, i) => ({ factors, f: result.f[i]! }));
-  };
+  // Σ p_i ‖B_i A_i‖²
+  const scale = (): number => data.weights.reduce((sum, weight, i) => sum + weight * grams.square(i), 0);
   const keyOf = (rotations: Rotations): Rotations => (isPlain(rotations) ? plain : rotations);
   const meansOf = (keys: readonly Rotations[]): RowFactors[] => {
     const missing = keys.filter((key) => key !== last?.key);
@@ -44,10 +41,12 @@ export function streamedErrors(
   };
   const ofRotations = (candidates: readonly Rotations[]): Valued[] => {
     const fresh = [...new Set(candidates.map(keyOf))].filter((key) => !known.has(key));
-    if (fresh.length > 0) value(meansOf(fresh)).forEach((valued, i) => known.set(fresh[i]!, valued));
+    if (fresh.length > 0)
+      functionals(kernels, data, meansOf(fresh)).forEach((valued, i) => known.set(fresh[i]!, valued));
     return candidates.map((candidate) => known.get(keyOf(candidate))!);
   };
-  const bestOfSketch = (): RowFactors => (best ??= sketchedBest(kernels, data, random.derive('best')));
+  const bestOfSketch = (): Valued =>
+    (best ??= functionals(kernels, data, [sketchedBest(kernels, data, random.derive('best'))])[0]!);
 
   return {
     mean(rotations) {
@@ -59,35 +58,33 @@ export function streamedErrors(
     leastError(candidates) {
       const least = leastIndex(
         ofRotations(candidates).map(({ f }) => f),
-        scale,
+        scale(),
       );
       const winner = keyOf(candidates[least]!);
       for (const key of [...known.keys()]) if (key !== winner && key !== plain) known.delete(key);
       return least;
     },
     errors({ factors, rotations }: Judged) {
-      const others = rotations ? [bestOfSketch()] : [bestOfSketch(), factors];
       const [fedit, ofMean] = ofRotations(rotations ? [plain, rotations] : [plain]) as [Valued, Valued?];
-      const [bound, ofFactors] = value(others) as [Valued, Valued?];
-      const own = (ofMean ?? ofFactors)!;
+      const own = ofMean ?? functionals(kernels, data, [factors])[0]!;
+      const bound = bestOfSketch();
       const all = [own, fedit, bound];
       const least = all.reduce((smallest, candidate) => (candidate.f < smallest.f ? candidate : smallest));
-      const square = sketchedError(kernels, data, least.factors, random, columns);
+      const square = sketchedError(kernels, data, least.factors, random);
       const squareOf = ({ f }: Valued): number => square + (f - least.f);
       return {
         method: squareOf(own),
         fedit: squareOf(fedit),
         bound: squareOf(least),
-        target: withoutRounding(square - least.f, scale),
+        target: withoutRounding(square - least.f, scale()),
       };
     },
     meanProduct() {
-      const approximation = bestOfSketch();
-      const overlap = (factors: RowFactors): number => productOverlap(kernels, factors, approximation);
+      const { factors, overlaps } = bestOfSketch();
       return {
-        silos: data.weights.map((_, i) => overlap(data.factors(i))),
-        square: overlap(approximation),
-        overlap,
+        silos: overlaps,
+        square: productOverlap(kernels, factors, factors),
+        overlap: (other) => productOverlap(kernels, other, factors),
       };
     },
   };
@@ -104,20 +101,19 @@ function averages(kernels: Kernels, data: ModuleData, candidates: readonly Rotat
   return sums.map((sum) => roundSums(sum, data.layout));
 }
 
-/** f of each of some factors, and Σ p_i ‖B_i A_i‖², in one pass. */
-function functionals(
-  kernels: Kernels,
-  data: ModuleData,
-  means: readonly RowFactors[],
-): { f: number[]; scale: number } {
-  const f = means.map((mean) => productOverlap(kernels, mean, mean));
-  let scale = 0;
-  data.weights.forEach((weight, i) => {
+/** f of each of some factors, in one pass. */
+function functionals(kernels: Kernels, data: ModuleData, means: readonly RowFactors[]): Valued[] {
+  const overlaps = means.map(() => [] as number[]);
+  data.weights.forEach((_, i) => {
     const factors = data.factors(i);
-    scale += weight * productOverlap(kernels, factors, factors);
-    means.forEach((mean, c) => {
-      f[c]! -= 2 * weight * productOverlap(kernels, mean, factors);
-    });
+    means.forEach((mean, c) => overlaps[c]!.push(productOverlap(kernels, mean, factors)));
   });
-  return { f, scale };
+  return means.map((factors, c) => ({
+    factors,
+    overlaps: overlaps[c]!,
+    f: data.weights.reduce(
+      (f, weight, i) => f - 2 * weight * overlaps[c]![i]!,
+      productOverlap(kernels, factors, factors),
+    ),
+  }));
 }

@@ -16,8 +16,16 @@ interface WasmMemory {
 /** What src/align/wasm/kernels.as exports. */
 interface Exports {
   readonly memory: WasmMemory;
-  gram(x: number, m: number, y: number, p: number, stride: number, result: number): void;
-  addProduct(target: number, c: number, p: number, x: number, m: number, stride: number): void;
+  readonly gram: (
+    x: number,
+    m: number,
+    y: number,
+    p: number,
+    stride: number,
+    result: number,
+    panels: number,
+  ) => void;
+  readonly addProduct: (target: number, c: number, p: number, x: number, m: number, stride: number) => void;
 }
 
 /** Columns are taken in pieces that fit into a cache of so many bytes, of at least so many columns. */
@@ -104,19 +112,20 @@ function wasmGram(
   p: number,
   n: number,
 ): SmallMatrix {
-  const [rows, columns] = [upTo(m, 2), upTo(p, 4)];
-  const piece = pieceColumns(n, 4 * (rows + columns));
+  const [rows, columns] = [upTo(m, 4), upTo(p, 4)];
+  const piece = pieceColumns(n, 12 * rows + 4 * columns + 32);
   const resultAt = arena.base;
   const xAt = resultAt + 8 * rows * columns;
   const yAt = xAt + 4 * rows * piece;
-  arena.reserve(8 * rows * columns + 4 * (rows + columns) * piece);
+  const panelsAt = yAt + 4 * columns * piece;
+  arena.reserve(panelsAt - arena.base + 8 * (rows + 4) * piece);
   arena.f64.fill(0, resultAt / 8, xAt / 8);
   for (let from = 0; from < n; from += piece) {
     const width = Math.min(piece, n - from);
     const stride = upTo(width, 4);
     arena.put(xAt, x, m, n, from, width, stride);
     arena.put(yAt, y, p, n, from, width, stride);
-    exports.gram(xAt, rows, yAt, columns, stride, resultAt);
+    exports.gram(xAt, rows, yAt, columns, stride, resultAt, panelsAt);
   }
   const result = new Float64Array(m * p);
   for (let row = 0; row < m; row++) {

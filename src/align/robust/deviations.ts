@@ -18,7 +18,7 @@ export interface AlignedTensor {
   readonly silos: number;
   /** The published tensor that the round started from. */
   readonly previous: Float32Array;
-  aligned(silo: number): ArrayLike<number>;
+  readonly aligned: (silo: number) => ArrayLike<number>;
 }
 
 /** Piece by piece, so that memory does not grow with the number of silos. */

@@ -1,6 +1,6 @@
 // The kernels of src/align/kernels.ts in AssemblyScript: float32 in, products and sums in float64, two lanes at a time.
 // `npm run kernels` compiles this into kernels-binary.ts. Pointers are byte offsets; rows begin `stride` elements apart, a
-// multiple of 4, and are filled up with zeros to it. So are the counts of rows filled up (to 2 and 4) by rows of any content.
+// multiple of 4, and are filled up with zeros to it. Counts of rows are multiples of 4 too, the last ones of any content.
 
 /** Two float32 as float64. */
 
@@ -14,55 +14,71 @@ function dot(sum: v128, x: v128, y: v128): v128 {
   return f64x2.add(sum, f64x2.mul(x, y));
 }
 
+/** Four rows (float32, `row` bytes apart) as one panel: column after column, four float64 each. */
 @inline
-function put(at: usize, sum: v128): void {
-  f64.store(at, f64.load(at) + f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
+function pack(rows: usize, row: usize, panel: usize): void {
+  const r1 = rows + row;
+  const r2 = r1 + row;
+  const r3 = r2 + row;
+  for (let l: usize = 0; l < row; l += 8) {
+    const a = two(rows + l);
+    const b = two(r1 + l);
+    const c = two(r2 + l);
+    const d = two(r3 + l);
+    v128.store(panel, v128.shuffle<f64>(a, b, 0, 2));
+    v128.store(panel + 16, v128.shuffle<f64>(c, d, 0, 2));
+    v128.store(panel + 32, v128.shuffle<f64>(a, b, 1, 3));
+    v128.store(panel + 48, v128.shuffle<f64>(c, d, 1, 3));
+    panel += 64;
+  }
 }
 
-/** result (m × p, float64) += X Yᵀ for X (m × stride) and Y (p × stride), float32; m a multiple of 2, p of 4. */
-export function gram(x: usize, m: i32, y: usize, p: i32, stride: i32, result: usize): void {
+/**
+ * result (m × p, float64) += X Yᵀ for X (m × stride) and Y (p × stride), float32; m and p multiples of 4. `panels` is room for
+ * (m + 4) × stride float64.
+ */
+export function gram(x: usize, m: i32, y: usize, p: i32, stride: i32, result: usize, panels: usize): void {
   const row = <usize>stride << 2;
   const out = <usize>p << 3;
-  for (let i = 0; i < m; i += 2) {
-    for (let j = 0; j < p; j += 4) {
-      let x0 = x + <usize>i * row;
-      let x1 = x0 + row;
-      let y0 = y + <usize>j * row;
-      let y1 = y0 + row;
-      let y2 = y1 + row;
-      let y3 = y2 + row;
-      let s00 = f64x2.splat(0), s01 = f64x2.splat(0), s02 = f64x2.splat(0), s03 = f64x2.splat(0);
-      let s10 = f64x2.splat(0), s11 = f64x2.splat(0), s12 = f64x2.splat(0), s13 = f64x2.splat(0);
-      for (const end = x0 + row; x0 < end; x0 += 8) {
-        const a0 = two(x0);
-        const a1 = two(x1);
-        let b = two(y0);
-        s00 = dot(s00, a0, b);
-        s10 = dot(s10, a1, b);
-        b = two(y1);
-        s01 = dot(s01, a0, b);
-        s11 = dot(s11, a1, b);
-        b = two(y2);
-        s02 = dot(s02, a0, b);
-        s12 = dot(s12, a1, b);
-        b = two(y3);
-        s03 = dot(s03, a0, b);
-        s13 = dot(s13, a1, b);
-        x1 += 8;
-        y0 += 8;
-        y1 += 8;
-        y2 += 8;
-        y3 += 8;
+  const size = <usize>stride << 5; // of a panel of four rows
+  for (let i = 0; i < m; i += 4) pack(x + <usize>i * row, row, panels + (<usize>i >> 2) * size);
+  const yPanel = panels + (<usize>m >> 2) * size;
+  for (let j = 0; j < p; j += 4) {
+    pack(y + <usize>j * row, row, yPanel);
+    for (let i = 0; i < m; i += 4) {
+      let at = panels + (<usize>i >> 2) * size;
+      let by = yPanel;
+      let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
+      let t0 = f64x2.splat(0), t1 = f64x2.splat(0), t2 = f64x2.splat(0), t3 = f64x2.splat(0);
+      for (const end = at + size; at < end; at += 32) {
+        const a = v128.load(by);
+        const b = v128.load(by, 16);
+        let w = v128.load64_splat(at);
+        s0 = dot(s0, w, a);
+        t0 = dot(t0, w, b);
+        w = v128.load64_splat(at, 8);
+        s1 = dot(s1, w, a);
+        t1 = dot(t1, w, b);
+        w = v128.load64_splat(at, 16);
+        s2 = dot(s2, w, a);
+        t2 = dot(t2, w, b);
+        w = v128.load64_splat(at, 24);
+        s3 = dot(s3, w, a);
+        t3 = dot(t3, w, b);
+        by += 32;
       }
-      const at = result + <usize>i * out + (<usize>j << 3);
-      put(at, s00);
-      put(at + 8, s01);
-      put(at + 16, s02);
-      put(at + 24, s03);
-      put(at + out, s10);
-      put(at + out + 8, s11);
-      put(at + out + 16, s12);
-      put(at + out + 24, s13);
+      let to = result + <usize>i * out + (<usize>j << 3);
+      addTo(to, s0);
+      addTo(to + 16, t0);
+      to += out;
+      addTo(to, s1);
+      addTo(to + 16, t1);
+      to += out;
+      addTo(to, s2);
+      addTo(to + 16, t2);
+      to += out;
+      addTo(to, s3);
+      addTo(to + 16, t3);
     }
   }
 }
