@@ -42,28 +42,53 @@ export const loraSchema = z.strictObject({
     .min(1)
     .default(['query', 'value'])
     .describe(
-      'module names or their suffixes, as in PEFT: `query` adapts every module whose last name is query',
+      'module names or their ends, as in PEFT: `query` adapts every module whose last name is query; `all-linear` all but the head; `/…/` a regular expression for the whole name',
     ),
   modulesToSave: z
     .array(z.string().min(1))
     .default(['classifier'])
-    .describe('modules trained in full and averaged plainly (heads), by suffix'),
+    .describe('modules trained in full and averaged plainly (heads), by suffix; none for a language model'),
 });
+
+const labels = z
+  .array(z.string().min(1))
+  .min(2)
+  .max(100_000)
+  .describe('class names; their order gives the class index');
+
+const maxTokens = (otherwise: number): z.ZodDefault<z.ZodInt> =>
+  z.int().min(4).max(131_072).default(otherwise).describe('tokens a text is cut to, special tokens included');
 
 export const taskSchema = z.discriminatedUnion('kind', [
   z.strictObject({
-    kind: z.literal('text-classification').describe('one label for a text'),
-    labels: z
-      .array(z.string().min(1))
-      .min(2)
-      .max(100_000)
-      .describe('class names; their order gives the class index'),
-    maxTokens: z
-      .int()
-      .min(4)
-      .max(131_072)
-      .default(128)
-      .describe('tokens a text is cut to, special tokens included'),
+    kind: z.literal('text-classification').describe('one label for a text or a pair of texts'),
+    labels,
+    maxTokens: maxTokens(128),
+  }),
+  z.strictObject({
+    kind: z
+      .literal('text-regression')
+      .describe('one number for a text or a pair of texts; mean squared error'),
+    maxTokens: maxTokens(128),
+  }),
+  z.strictObject({
+    kind: z.literal('token-classification').describe('one label for each word of a text'),
+    labels,
+    maxTokens: maxTokens(128),
+  }),
+  z.strictObject({
+    kind: z.literal('causal-lm').describe('the next token, of plain texts or of prompts and completions'),
+    maxTokens: maxTokens(256),
+    prompt: z
+      .enum(['mask', 'learn'])
+      .default('mask')
+      .describe('whether the tokens of prompts count towards the loss (learn) or only those of completions'),
+    longTexts: z
+      .enum(['split', 'cut'])
+      .default('split')
+      .describe(
+        'what becomes of a plain text with more than maxTokens: pieces of that length, or its beginning',
+      ),
   }),
 ]);
 
@@ -266,6 +291,7 @@ export type RunSpec = Readonly<z.output<typeof runSpecSchema>>;
 export type RunSpecInput = z.input<typeof runSpecSchema>;
 export type LoraSpec = RunSpec['lora'];
 export type TaskSpec = RunSpec['task'];
+export type CausalTaskSpec = Extract<TaskSpec, { readonly kind: 'causal-lm' }>;
 export type TrainingSpec = RunSpec['training'];
 export type ServerOptimizerSpec = Readonly<z.output<typeof serverOptimizerSchema>>;
 export type RobustSpec = Readonly<z.output<typeof robustSchema>>;
@@ -280,6 +306,11 @@ export function describeIssues(error: z.ZodError): string {
       return `${where}: ${issue.message}`;
     })
     .join('; ');
+}
+
+/** The class names of a task, in order of the class index; none where it has no classes. */
+export function taskLabels(task: TaskSpec): readonly string[] {
+  return 'labels' in task ? task.labels : [];
 }
 
 /** Any value as a RunSpec with defaults filled in. Throws config_unknown_key or config_invalid; `where` names the file. */

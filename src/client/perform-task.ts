@@ -154,7 +154,7 @@ async function performEvaluation(
   progress.report({ phase: 'fetching' });
   const prepared = await prepare(task, spec, workshop, signal);
   progress.report({ phase: 'preparing' });
-  const { examples, loss, accuracy, macroF1 } = await trainer.evaluate({
+  const { examples, loss, accuracy, metrics } = await trainer.evaluate({
     ...prepared,
     data,
     signal,
@@ -163,11 +163,11 @@ async function performEvaluation(
     },
   });
   const version = task.adapter?.version ?? 0;
-  const result = { runId: task.runId, version, examples, loss, accuracy, metrics: { f1: macroF1 } };
+  const result = { runId: task.runId, version, examples, loss, accuracy, metrics };
   await connection.repeat(`submit the evaluation of ${task.runId} version ${version}`, signal, () =>
     connection.calls.submitEvaluation({ silo: connection.silo, taskId, ...result }, { signal }),
   );
-  logger.info({ version, examples, loss, accuracy, macroF1 }, 'evaluated');
+  logger.info({ version, examples, loss, accuracy, ...metrics }, 'evaluated');
 }
 
 /**

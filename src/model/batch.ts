@@ -1,5 +1,6 @@
 import { FedrotError } from '../errors.js';
-import type { IntTensor } from '../train/session-types.js';
+import type { Batch, IntTensor } from '../train/session-types.js';
+import { IGNORED } from './encode-causal.js';
 import type { Encoding } from './tokenizer.js';
 
 export interface BatchOptions {
@@ -55,4 +56,25 @@ export function makeInputs(encodings: readonly Encoding[], options: BatchOptions
     tensors[name] = { dims: [encodings.length, length], data };
   }
   return tensors;
+}
+
+/** What labels are: one class a row, one number a row, or one class a token. */
+export type LabelKind = 'class' | 'number' | 'tokens';
+
+/**
+ * Labels of a batch in the form that the loss takes: batch (int64 classes, float32 numbers) or batch × sequence (int64), with
+ * −100 behind the end of a row. `length` is the padded length of the inputs.
+ */
+export function makeLabels(
+  rows: readonly (readonly number[])[],
+  kind: LabelKind,
+  length: number,
+): Batch['labels'] {
+  if (kind === 'number')
+    return { dims: [rows.length], data: Float32Array.from(rows, ([target = NaN]) => target) };
+  if (kind === 'class')
+    return { dims: [rows.length], data: BigInt64Array.from(rows, ([label = IGNORED]) => BigInt(label)) };
+  const data = new BigInt64Array(rows.length * length).fill(BigInt(IGNORED));
+  rows.forEach((labels, row) => data.set(labels.map(BigInt), row * length));
+  return { dims: [rows.length, length], data };
 }

@@ -1,5 +1,5 @@
 import { FedrotError } from '../errors.js';
-import type { TaskSpec } from '../run-spec.js';
+import { taskLabels, type TaskSpec } from '../run-spec.js';
 import type { Bundle } from './bundle.js';
 
 /**
@@ -13,10 +13,11 @@ export function checkTask({ manifest }: Pick<Bundle, 'manifest'>, task: TaskSpec
       'config_invalid',
       `task.kind: the run says ${task.kind}, but the bundle was made for ${kind}`,
     );
-  if (labels.length !== task.labels.length || labels.some((label, i) => label !== task.labels[i]))
+  const wanted = taskLabels(task);
+  if (labels.length !== wanted.length || labels.some((label, i) => label !== wanted[i]))
     throw new FedrotError(
       'config_invalid',
-      `task.labels: the run has ${task.labels.join(', ')}, but the bundle was made for ${labels.join(', ')}, in this order`,
+      `task.labels: the run has ${wanted.join(', ')}, but the bundle was made for ${labels.join(', ')}, in this order`,
     );
   if (task.maxTokens > manifest.model.maxTokens)
     throw new FedrotError(

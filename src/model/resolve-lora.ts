@@ -20,7 +20,7 @@ export type LoraTargets = Pick<LoraSpec, 'rank' | 'alpha' | 'rsLora' | 'targetMo
 
 /**
  * Finds the modules that a LoRA specification names, by PEFT's rules (0.21): a target is a module's name or
- * its end after a dot, or `all-linear`; a module to save is any module whose name ends so (`classifier` means
+ * its end after a dot, `all-linear`, or a regular expression between slashes; a module to save is any module whose name ends so (`classifier` means
  * pre_classifier too), with everything below it. What is trained in full gets no factors. Throws
  * option_invalid for a name that fits nothing, with the names that would.
  */
@@ -55,7 +55,22 @@ export function resolveLora(bundle: Pick<Bundle, 'manifest'>, spec: LoraTargets)
 }
 
 function isTarget({ name }: AdaptableModule, target: string): boolean {
+  const pattern = patternOf(target);
+  if (pattern !== undefined) return pattern.test(name);
   return target === ALL_LINEAR || name === target || name.endsWith(`.${target}`);
+}
+
+/** `/…/` is a regular expression for the whole name, as PEFT takes a target that is one string (re.fullmatch). */
+function patternOf(target: string): RegExp | undefined {
+  const source = /^\/(.+)\/$/s.exec(target)?.[1];
+  if (source === undefined) return undefined;
+  try {
+    return new RegExp(`^(?:${source})$`, 'u');
+  } catch (cause) {
+    throw new FedrotError('option_invalid', `lora.targetModules: ${target} is no regular expression`, {
+      cause,
+    });
+  }
 }
 
 /** Whether the module or one that contains it has a name that ends so. */

@@ -111,7 +111,7 @@ export class TextTokenizer {
 
   /** Ids of a text alone: no special tokens, nothing cut off. Throws data_invalid as encode does. */
   ids(text: string): number[] {
-    return this.#tokenize(text).map((token) => this.#id(token));
+    return text === '' ? [] : this.#tokenize(text).map((token) => this.#id(token));
   }
 
   /**
@@ -122,6 +122,21 @@ export class TextTokenizer {
     return [...this.#before, ...this.ids(text)];
   }
 
+  /** Ids with the special tokens of a single text around them. */
+  frame(ids: readonly number[]): Encoding {
+    const probe = this.#probe;
+    const { tokens } = this.#assemble([probe], undefined);
+    const at = tokens.indexOf(probe);
+    const around = (part: readonly string[]): number[] => part.map((token) => this.#id(token));
+    const framed = [...around(tokens.slice(0, at)), ...ids, ...around(tokens.slice(at + 1))];
+    return { ids: framed, typeIds: framed.map(() => 0) };
+  }
+
+  /** Whether a text's first word already has the sign of a space before it (SentencePiece's ▁). */
+  get marksWords(): boolean {
+    return this.#probe.startsWith('▁');
+  }
+
   /** The text of ids, special tokens left out. No ids are the empty text. */
   decode(ids: readonly number[]): string {
     return ids.length === 0 ? '' : this.#tokenizer.decode(ids, { skip_special_tokens: true });
@@ -129,9 +144,14 @@ export class TextTokenizer {
 
   /** Special tokens before a single text. */
   get #before(): number[] {
-    const [probe = ''] = this.#tokenize('a');
+    const probe = this.#probe;
     const { tokens } = this.#assemble([probe], undefined);
     return tokens.slice(0, tokens.indexOf(probe)).map((token) => this.#id(token));
+  }
+
+  /** Any token of a text, to see what is put around it. */
+  get #probe(): string {
+    return this.#tokenize('a')[0] ?? '';
   }
 
   #id(token: string): number {

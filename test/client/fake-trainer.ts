@@ -33,7 +33,13 @@ export class FakeTrainer implements Trainer {
   async evaluate(input: TaskInput): Promise<EvaluateResult> {
     this.evaluated.push(input);
     await this.#wait(input.signal);
-    return { examples: input.data.examples.length, loss: 0.25, accuracy: 0.9, macroF1: 0.8 };
+    return {
+      examples: input.data.examples.length,
+      loss: 0.25,
+      accuracy: 0.9,
+      macroF1: 0.8,
+      metrics: { f1: 0.8 },
+    };
   }
 
   close(): Promise<void> {

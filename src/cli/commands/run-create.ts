@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import { FedrotError } from '../../errors.js';
+import type { BundleTask } from '../../model/tasks.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
@@ -24,6 +25,14 @@ function checkBundle(spec: RunSpec, sha256: string, flags: CreateFlags): void {
     );
 }
 
+/** What the bundle fixes of a run, and what fits its kind of model where nothing else is said. */
+function baseOf({ kind, labels }: BundleTask): Record<string, unknown> {
+  const task = labels.length > 0 ? { kind, labels } : { kind };
+  return kind === 'causal-lm'
+    ? { task, lora: { targetModules: ['all-linear'], modulesToSave: [] } }
+    : { task };
+}
+
 /** `fedrot run create`: specification from a file and flags, version 0 of the adapter from the bundle, then CreateRun. */
 export const buildCreate: BuildCommand = (context) => {
   const command = leaf('create', 'create a run from a YAML file and flags; flags win')
@@ -43,7 +52,7 @@ export const buildCreate: BuildCommand = (context) => {
       const bundle = await openBundle(flags.bundle, { verify: true });
       const { task } = bundle.manifest;
       const spec = loadConfig(runSpecSchema, {
-        base: { bundle: bundle.sha256, task: { kind: task.kind, labels: task.labels } },
+        base: { bundle: bundle.sha256, ...baseOf(task) },
         file: flags.file,
         environment: {},
         flags: givenFlags(command, runSpecSchema, ['--bundle']),

@@ -1,8 +1,14 @@
-/** One labelled text, or pair of texts. Lives on the silo only: nothing of it goes into messages or logs. */
+/** One example. Lives on the silo only: nothing of it goes into messages or logs. */
 export interface Example {
+  /** The text, or the prompt of a completion. */
   readonly text: string;
   readonly textPair?: string;
+  /** '' where the data have none. */
   readonly label: string;
+  /** What a language model is to write after `text`. */
+  readonly completion?: string;
+  /** The text by words, each with its label. */
+  readonly words?: readonly { readonly word: string; readonly tag: string }[];
   /** Where it ends in its file, from 1: for error messages. */
   readonly line: number;
 }

@@ -47,7 +47,7 @@ function field(row: Row, column: string, path: string): string {
       'data_missing_column',
       `${path}:${row.line}: has no column ${JSON.stringify(column)}; it has ${Object.keys(row.fields)
         .map((name) => JSON.stringify(name))
-        .join(', ')} (set data.columns)`,
+        .join(', ')} (set data.columns; label: null for texts without labels)`,
     );
   const got = value === null ? 'null' : Array.isArray(value) ? 'a list' : 'an object';
   throw new FedrotError(
@@ -56,9 +56,55 @@ function field(row: Row, column: string, path: string): string {
   );
 }
 
+/** A column that holds a list of words, in JSON or separated by white space. */
+function list(row: Row, column: string, path: string): string[] {
+  const value = Object.hasOwn(row.fields, column) ? row.fields[column] : undefined;
+  if (!Array.isArray(value))
+    return field(row, column, path)
+      .split(/\s+/)
+      .filter((word) => word !== '');
+  return value.map((entry: unknown) => {
+    if (typeof entry === 'string' || typeof entry === 'number') return String(entry);
+    throw new FedrotError(
+      'data_invalid',
+      `${path}:${row.line}: column ${JSON.stringify(column)} must be a list of texts`,
+    );
+  });
+}
+
+function taggedWords(
+  row: Row,
+  columns: { readonly words: string; readonly tags: string },
+  path: string,
+): Example {
+  const words = list(row, columns.words, path);
+  const tags = list(row, columns.tags, path);
+  if (words.length !== tags.length || words.length === 0)
+    throw new FedrotError(
+      'data_invalid',
+      `${path}:${row.line}: has ${words.length} words and ${tags.length} tags; there must be as many, and at least one`,
+    );
+  return {
+    text: words.join(' '),
+    label: '',
+    words: words.map((word, i) => ({ word, tag: tags[i] ?? '' })),
+    line: row.line,
+  };
+}
+
 function exampleOf(row: Row, columns: ColumnNames, path: string): Example {
+  const { prompt, completion, words, tags } = columns;
+  if (prompt !== undefined && completion !== undefined)
+    return {
+      text: field(row, prompt, path),
+      completion: field(row, completion, path),
+      label: '',
+      line: row.line,
+    };
+  if (words !== undefined && tags !== undefined) return taggedWords(row, { words, tags }, path);
   const text = field(row, columns.text, path);
   const pair = columns.textPair === undefined ? {} : { textPair: field(row, columns.textPair, path) };
+  if (columns.label === null) return { text, ...pair, label: '', line: row.line };
   const label = field(row, columns.label, path);
   if (label === '')
     throw new FedrotError(

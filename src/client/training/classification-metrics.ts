@@ -13,11 +13,15 @@ export class ClassificationMetrics {
   /** `logits` is rows × classes, row-major; the class of the largest one (the first of equals) is the decision. */
   add(logits: Float32Array, labels: readonly number[]): void {
     labels.forEach((label, row) => {
-      const decided = argmax(logits.subarray(row * this.classes, (row + 1) * this.classes));
-      add(this.#predicted, decided);
-      add(this.#actual, label);
-      if (decided === label) add(this.#hits, label);
+      this.count(argmax(logits.subarray(row * this.classes, (row + 1) * this.classes)), label);
     });
+  }
+
+  /** One decision. */
+  count(decided: number, label: number): void {
+    add(this.#predicted, decided);
+    add(this.#actual, label);
+    if (decided === label) add(this.#hits, label);
   }
 
   get examples(): number {

@@ -1,79 +1,98 @@
 import { setImmediate } from 'node:timers/promises';
 import { FedrotError } from '../../errors.js';
-import { makeInputs } from '../../model/batch.js';
+import { makeInputs, makeLabels } from '../../model/batch.js';
 import type { Bundle } from '../../model/bundle.js';
-import type { Encoding, TextTokenizer } from '../../model/tokenizer.js';
+import { IGNORED, type LabelledEncoding } from '../../model/encode-causal.js';
 import type { Batch } from '../../train/session-types.js';
-import type { Example } from '../data/example.js';
+import type { TaskEncoder } from './task-encoder.js';
 
 /** Examples that are tokenized before other work of the process gets its turn. */
 const SLICE = 64;
 
-/** Examples as a model's tokens, tokenized when they are first needed and kept for the rounds that follow. */
+/** Examples as rows of a model's tokens, tokenized when they are first needed and kept for the rounds that follow. */
 export class EncodedExamples {
-  readonly #encodings: (Encoding | undefined)[];
+  readonly #rows: (LabelledEncoding | undefined)[];
+  /** Whether every row is there: examples may make several rows, or none. */
+  #complete: boolean;
 
   constructor(
-    private readonly examples: readonly Example[],
+    private readonly examples: number,
+    private readonly encoder: TaskEncoder,
     private readonly bundle: Bundle,
-    private readonly tokenizer: TextTokenizer,
     private readonly maxTokens: number,
   ) {
-    this.#encodings = new Array<Encoding | undefined>(examples.length);
+    this.#rows = encoder.severalRows ? [] : new Array<LabelledEncoding | undefined>(examples);
+    this.#complete = false;
   }
 
+  /** Rows; known for certain once everything is encoded. */
   get count(): number {
-    return this.examples.length;
+    return this.#rows.length;
   }
 
-  /** Tokens of an example, special tokens included. */
+  /** Tokens of a row, special tokens included. */
   lengthOf(index: number): number {
-    return this.#encoding(index).ids.length;
+    return this.#row(index).ids.length;
   }
 
-  /** Tokenizes everything, and lets the process do other things meanwhile. */
+  /** How many labels of a row count towards the loss. */
+  labelsOf(index: number): number {
+    return this.#row(index).labels.filter((label) => label !== IGNORED).length;
+  }
+
+  /** Tokenizes everything, and lets the process do other things meanwhile. Throws cancelled. */
   async encodeAll(signal?: AbortSignal): Promise<void> {
-    for (let index = 0; index < this.count; index++) {
-      this.#encoding(index);
+    if (this.#complete) return;
+    const all: LabelledEncoding[] = [];
+    for (let index = 0; index < this.examples; index++) {
+      if (this.encoder.severalRows) all.push(...this.encoder.encode(index));
+      else this.#row(index);
       if (index % SLICE !== SLICE - 1) continue;
       await setImmediate();
       if (signal?.aborted === true) throw new FedrotError('cancelled', 'the task was cancelled');
     }
+    if (this.encoder.severalRows)
+      this.#rows.push(...all.filter(({ labels }) => labels.some((l) => l !== IGNORED)));
+    this.#complete = true;
   }
 
-  /** All indices, the shortest example first. */
+  /** What has to be encoded before rows can be counted. */
+  async ready(signal?: AbortSignal): Promise<void> {
+    if (this.encoder.severalRows) await this.encodeAll(signal);
+  }
+
+  /** All indices, the shortest row first. */
   byLength(): number[] {
     const indices = Array.from({ length: this.count }, (_, index) => index);
     return indices.sort((a, b) => this.lengthOf(a) - this.lengthOf(b));
   }
 
-  /** Examples as a batch of the model's inputs; `classes` are the class indices of all examples. */
-  batch(indices: readonly number[], classes: Int32Array): Batch {
+  /** Rows as a batch of the model's inputs, with their labels. */
+  batch(indices: readonly number[]): Batch {
+    const { model, tokenizer } = this.bundle.manifest;
+    const rows = indices.map((index) => this.#row(index));
+    const inputs = makeInputs(rows, {
+      inputs: model.inputs.map(({ name }) => name),
+      padId: tokenizer.padId,
+      maxTokens: this.maxTokens,
+    });
+    const length = Object.values(inputs)[0]?.dims[1] ?? 0;
     return {
-      inputs: makeInputs(
-        indices.map((index) => this.#encoding(index)),
-        {
-          inputs: this.bundle.manifest.model.inputs.map(({ name }) => name),
-          padId: this.tokenizer.padId,
-          maxTokens: this.maxTokens,
-        },
+      inputs,
+      labels: makeLabels(
+        rows.map(({ labels }) => labels),
+        this.encoder.labels,
+        length,
       ),
-      labels: {
-        dims: [indices.length],
-        data: BigInt64Array.from(indices, (index) => BigInt(classes[index] ?? -100)),
-      },
     };
   }
 
-  #encoding(index: number): Encoding {
-    const known = this.#encodings[index];
+  #row(index: number): LabelledEncoding {
+    const known = this.#rows[index];
     if (known !== undefined) return known;
-    const example = this.examples[index];
-    const encoding = this.tokenizer.encode(example?.text ?? '', {
-      pair: example?.textPair,
-      maxTokens: this.maxTokens,
-    });
-    this.#encodings[index] = encoding;
-    return encoding;
+    const [row] = this.encoder.encode(index);
+    if (row === undefined) throw new FedrotError('internal', `example ${index} has no tokens`);
+    this.#rows[index] = row;
+    return row;
   }
 }

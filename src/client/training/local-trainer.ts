@@ -8,11 +8,11 @@ import type { RunSpec } from '../../run-spec.js';
 import type { NamedTensor } from '../../tensor/tensor.js';
 import type { TrainSession } from '../../train/session-types.js';
 import type { DataPart } from '../data/data-set.js';
-import { classIndices } from '../data/labels.js';
-import { ClassificationMetrics } from './classification-metrics.js';
 import { EncodedExamples } from './encoded-examples.js';
 import { inBatches, planBatches } from './plan-batches.js';
 import { stepOptions } from './step-options.js';
+import { taskEncoder, type EncoderOptions, type TaskEncoder } from './task-encoder.js';
+import { taskMetrics, type TaskScores } from './task-metrics.js';
 import { SessionCache, type OpenSession, type SessionResources } from './session-cache.js';
 
 export interface TaskInput {
@@ -58,14 +58,10 @@ export interface TrainResult {
   };
 }
 
-export interface EvaluateResult {
+export interface EvaluateResult extends TaskScores {
   readonly examples: number;
-  /** Mean; nats. */
+  /** Mean over all labels: nats, or squared for a regression. */
   readonly loss: number;
-  /** 0 to 1. */
-  readonly accuracy: number;
-  /** Mean F1 of the classes that occur, 0 to 1. */
-  readonly macroF1: number;
 }
 
 /** What a silo does with its data; a daemon and the simulation use the same. */
@@ -104,13 +100,15 @@ export class LocalTrainer implements Trainer {
    */
   async train(input: TrainInput): Promise<TrainResult> {
     const { bundle, spec, data, instructions } = input;
-    const classes = prepare(input);
-    const encoded = await this.#encode(bundle, spec, data);
+    const encoded = await this.#encode(input);
+    await encoded.ready(input.signal);
+    if (encoded.count === 0)
+      throw new FedrotError('data_empty', `${data.path}: holds no text that anything could be learnt from`);
     const session = await this.#sessions.get({ bundle, lora: spec.lora, train: instructions.train });
     return this.#guard(async () => {
       await session.load(input.adapter);
       await session.resetOptimizer(spec.training.optimizer);
-      const metrics = await this.#steps(session, encoded, classes, input);
+      const metrics = await this.#steps(session, encoded, input);
       return { tensors: await session.read(), examples: data.examples.length, metrics };
     });
   }
@@ -118,33 +116,29 @@ export class LocalTrainer implements Trainer {
   /** Scores the adapter on all examples. Throws as train does. */
   async evaluate(input: TaskInput): Promise<EvaluateResult> {
     const { bundle, spec, data, signal, onProgress } = input;
-    const classes = prepare(input);
-    const encoded = await this.#encode(bundle, spec, data);
+    const encoded = await this.#encode(input);
     await encoded.encodeAll(signal);
+    if (encoded.count === 0)
+      throw new FedrotError('data_empty', `${data.path}: holds no text that could be scored`);
     const session = await this.#sessions.get({ bundle, lora: spec.lora });
     return this.#guard(async () => {
       await session.load(input.adapter);
-      const metrics = new ClassificationMetrics(spec.task.labels.length);
+      const metrics = taskMetrics(spec.task);
       const batches = inBatches(encoded.byLength(), spec.training.batchSize);
       let lossSum = 0;
       let count = 0;
       for (const [index, batch] of batches.entries()) {
         throwIfAborted(signal);
-        const result = await session.evaluate(encoded.batch(batch, classes));
+        const fed = encoded.batch(batch);
+        // The scores of every token of the vocabulary are large, and nothing here needs them.
+        const result = await session.evaluate(fed, { logits: spec.task.kind === 'text-regression' });
         lossSum += result.lossSum;
         count += result.count;
-        metrics.add(
-          result.logits.data,
-          batch.map((example) => classes[example] ?? -1),
-        );
+        metrics.add(result, fed.labels);
         onProgress?.({ step: index + 1, totalSteps: batches.length, loss: lossSum / count });
       }
-      return {
-        examples: metrics.examples,
-        loss: finite(lossSum / count, 'the loss on the test set'),
-        accuracy: metrics.accuracy,
-        macroF1: metrics.macroF1,
-      };
+      const loss = finite(lossSum / count, 'the loss on the test set');
+      return { examples: data.examples.length, loss, ...metrics.scores(loss) };
     });
   }
 
@@ -155,7 +149,6 @@ export class LocalTrainer implements Trainer {
   async #steps(
     session: TrainSession,
     encoded: EncodedExamples,
-    classes: Int32Array,
     { spec, round, seed, signal, onProgress }: TrainInput,
   ): Promise<TrainResult['metrics']> {
     const { localSteps, batchSize } = spec.training;
@@ -172,10 +165,11 @@ export class LocalTrainer implements Trainer {
     for (let step = 1; step <= localSteps; step++) {
       throwIfAborted(signal);
       const batch = batches.next().value;
-      const { loss } = await session.step([encoded.batch(batch, classes)], stepOptions(spec, round, step));
+      const { loss } = await session.step([encoded.batch(batch)], stepOptions(spec, round, step));
       finite(loss, `the loss of step ${step}`);
-      lossSum += loss * batch.length;
-      labels += batch.length;
+      const counted = batch.reduce((sum, index) => sum + encoded.labelsOf(index), 0);
+      lossSum += loss * counted;
+      labels += counted;
       for (const index of batch) tokens += encoded.lengthOf(index);
       onProgress?.({ step, totalSteps: localSteps, loss });
     }
@@ -187,12 +181,18 @@ export class LocalTrainer implements Trainer {
     };
   }
 
-  async #encode(bundle: Bundle, spec: RunSpec, { examples }: DataPart): Promise<EncodedExamples> {
-    const key = JSON.stringify([bundle.sha256, spec.task.maxTokens]);
-    const known = this.#encoded.get(examples);
+  async #encode(input: TaskInput): Promise<EncodedExamples> {
+    const { bundle, spec, data } = input;
+    const makeEncoder = prepare(input);
+    const key = JSON.stringify([bundle.sha256, spec.task]);
+    const known = this.#encoded.get(data.examples);
     if (known?.key === key) return known.examples;
-    const encoded = new EncodedExamples(examples, bundle, await bundle.openTokenizer(), spec.task.maxTokens);
-    this.#encoded.set(examples, { key, examples: encoded });
+    const encoder = makeEncoder({
+      tokenizer: await bundle.openTokenizer(),
+      endId: bundle.manifest.tokenizer.endIds[0],
+    });
+    const encoded = new EncodedExamples(data.examples.length, encoder, bundle, spec.task.maxTokens);
+    this.#encoded.set(data.examples, { key, examples: encoded });
     return encoded;
   }
 
@@ -207,8 +207,8 @@ export class LocalTrainer implements Trainer {
   }
 }
 
-/** What can be refused before anything costs time; returns the class index of every example. */
-function prepare({ bundle, spec, data }: TaskInput): Int32Array {
+/** What can be refused before anything costs time; returns what makes the encoder. */
+function prepare({ bundle, spec, data }: TaskInput): (options: EncoderOptions) => TaskEncoder {
   checkTask(bundle, spec.task);
   if (spec.lora.dropout > 0)
     throw new FedrotError(
@@ -216,7 +216,7 @@ function prepare({ bundle, spec, data }: TaskInput): Int32Array {
       'lora.dropout is not supported by this version of the silo: set it to 0',
     );
   if (data.examples.length === 0) throw new FedrotError('data_empty', `${data.path}: holds no examples`);
-  return classIndices(data.examples, spec.task.labels, data.path);
+  return taskEncoder(spec.task, data);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

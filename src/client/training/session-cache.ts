@@ -41,6 +41,7 @@ export class SessionCache {
       file: bundle.manifest.model.file,
       ...resolveLora(bundle, lora),
       train: wanted,
+      loss: bundle.manifest.task.kind === 'text-regression' ? 'mean-squared-error' : 'cross-entropy',
       ...this.resources,
     });
     this.#open = { model, train: wanted, session };
