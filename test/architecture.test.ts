@@ -27,7 +27,7 @@ const GENERATED = 'src/rpc/gen/';
 const src = scanFolders(repoRoot, ['src']);
 const written = src.filter((file) => !file.path.startsWith(GENERATED));
 const house = [
-  ...scanFolders(repoRoot, ['test', 'bench', 'scripts']),
+  ...scanFolders(repoRoot, ['test', 'bench', 'scripts', 'examples']),
   ...['eslint.config.js', 'vitest.config.ts'].map((path) =>
     scanSource(path, readFileSync(repoPath(path), 'utf8')),
   ),

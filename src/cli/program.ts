@@ -27,11 +27,21 @@ const ENTRIES: readonly Entry[] = [
     summary: 'create, list, show, watch and stop runs',
     load: () => import('./commands/run.js'),
   },
-  { name: 'adapter', summary: 'list and fetch adapters', load: () => import('./commands/adapter.js') },
+  { name: 'adapter', summary: 'list, fetch and merge adapters', load: () => import('./commands/adapter.js') },
   {
     name: 'bundle',
     summary: 'make a bundle of model and tokenizer, push it, list them',
     load: () => import('./commands/bundle.js'),
+  },
+  {
+    name: 'evaluate',
+    summary: 'score a bundle, with an adapter or without, on a data file',
+    load: () => import('./commands/evaluate.js'),
+  },
+  {
+    name: 'generate',
+    summary: "continue a text with a bundle's language model",
+    load: () => import('./commands/generate.js'),
   },
   { name: 'silo', summary: 'list silos', load: () => import('./commands/silo.js') },
   {

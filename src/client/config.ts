@@ -7,7 +7,7 @@ export type DataFormat = (typeof DATA_FORMATS)[number];
 
 const path = z.string().min(1);
 
-const columnsSchema = z.strictObject({
+export const columnsSchema = z.strictObject({
   text: z.string().min(1).default('text').describe('column (CSV) or key (JSONL) with the text'),
   textPair: z.string().min(1).optional().describe('column with the second text of a pair, e.g. a hypothesis'),
   label: z

@@ -7,6 +7,7 @@ import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { readValue } from '../config/read-value.js';
 import { formatBytes } from '../format.js';
 import { formatTable, type Column } from '../table.js';
+import { buildMerge } from './adapter-merge.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -91,4 +92,8 @@ const buildGet: BuildCommand = (context) =>
     });
 
 export const build: BuildCommand = (context) =>
-  group('adapter', 'list and fetch adapters', [buildList(context), buildGet(context)]);
+  group('adapter', 'list, fetch and merge adapters', [
+    buildList(context),
+    buildGet(context),
+    buildMerge(context),
+  ]);

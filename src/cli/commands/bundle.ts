@@ -1,71 +1,10 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatBytes } from '../format.js';
 import type { BundleInfo } from '../../rpc/gen/fedrot/v1/BundleInfo.js';
 import { formatTable, type Column } from '../table.js';
-import { readValue } from '../config/read-value.js';
-
-interface CreateFlags {
-  readonly out: string;
-  readonly labels?: string;
-  readonly tokenizer?: string;
-  readonly name?: string;
-  readonly head: 'auto' | 'new';
-  readonly seed: string;
-  readonly json?: boolean;
-}
-
-const buildCreate: BuildCommand = (context) =>
-  leaf('create', 'make a bundle from a Hugging Face checkpoint folder')
-    .argument('<checkpoint>', 'folder with config.json, *.safetensors and tokenizer.json')
-    .addOption(new Option('-o, --out <folder>', 'the new folder').makeOptionMandatory())
-    .addOption(
-      new Option(
-        '--labels <a,b,…>',
-        "class names in the order of the class index (default: the checkpoint's)",
-      ),
-    )
-    .addOption(new Option('--tokenizer <folder>', 'folder of tokenizer.json (default: the checkpoint)'))
-    .addOption(new Option('--name <name>', 'what the base model is called on a hub'))
-    .addOption(
-      new Option('--head <which>', 'auto takes the head of the checkpoint')
-        .choices(['auto', 'new'])
-        .default('auto'),
-    )
-    .addOption(new Option('--seed <number>', 'what a new head is drawn from').default('0'))
-    .addOption(jsonOption())
-    .action(async (checkpoint: string, flags: CreateFlags) => {
-      const { createBundle } = await import('../../model/create-bundle.js');
-      const labels = flags.labels === undefined ? undefined : readValue('list', flags.labels, '--labels');
-      const created = await createBundle({
-        checkpoint,
-        out: flags.out,
-        labels: labels as string[] | undefined,
-        tokenizer: flags.tokenizer,
-        name: flags.name,
-        head: flags.head,
-        seed: readValue('number', flags.seed, '--seed') as number,
-      });
-      const bytes = created.manifest.files.reduce((sum, file) => sum + file.bytes, 0);
-      if (flags.json === true) {
-        const { sha256, folder, manifest, unusedTensors } = created;
-        const summary = {
-          bundle: sha256,
-          folder,
-          bytes,
-          labels: manifest.task.labels,
-          unused_tensors: unusedTensors,
-        };
-        context.out(`${JSON.stringify(summary)}\n`);
-        return;
-      }
-      const made = created.manifest.modules.made?.names;
-      context.out(`bundle ${created.sha256}\n${created.folder}, ${formatBytes(bytes)}\n`);
-      if (made !== undefined) context.out(`new, drawn at random: ${made.join(', ')}\n`);
-      if (created.unusedTensors.length > 0)
-        context.out(`not used of the checkpoint: ${created.unusedTensors.join(', ')}\n`);
-    });
+import { buildCreate } from './bundle-create.js';
 
 const buildPush: BuildCommand = (context) =>
   leaf('push', 'send a bundle to the coordinator, which hands it to silos')

