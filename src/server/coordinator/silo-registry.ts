@@ -116,6 +116,18 @@ export class SiloRegistry {
     return entry.record;
   }
 
+  /** Counts a silo as gone at once, and its session as over: it was revoked. */
+  async expel(silo: string): Promise<void> {
+    const entry = this.#entries.get(silo);
+    if (entry === undefined) return;
+    entry.record = { ...entry.record, sessionId: '' };
+    if (!entry.connected) return;
+    entry.connected = false;
+    await this.#options.store.saveSilo(entry.record);
+    await this.#options.onLeave(silo);
+    this.#options.logger.warn({ silo }, 'silo was put out');
+  }
+
   /** The name that a session belongs to. Throws unauthenticated. */
   siloOfSession(sessionId: string | undefined): string {
     for (const [silo, { record }] of this.#entries) if (record.sessionId === sessionId) return silo;
