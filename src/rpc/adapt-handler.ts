@@ -97,11 +97,7 @@ function valid(message: Decoded<Message>): Message {
  * The promise, or the rejection that ended the call before: nobody has to wait for the rest of a call that was ended. With
  * `expelledOnly` a caller that left by himself is the handler's affair.
  */
-function unlessEnded<T>(
-  promise: Promise<T>,
-  { signal }: CallContext,
-  expelledOnly = false,
-): Promise<T> {
+function unlessEnded<T>(promise: Promise<T>, { signal }: CallContext, expelledOnly = false): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       const reason = signal.reason as FedrotError;

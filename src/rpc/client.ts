@@ -8,6 +8,7 @@ import {
   type ClientTransportOptions,
   type ConnectProxy,
 } from './channel-options.js';
+import { splitAddress } from './address.js';
 import { clientStreamCall, serverStreamCall, unaryCall, type CallEnvironment } from './client-calls.js';
 import { channelCredentials, PLAINTEXT, type ClientSecurity } from './credentials.js';
 import { adminService, enrolService, handlerName, siloService, type Service } from './protos.js';
@@ -50,9 +51,11 @@ export function createEnrolClient(options: RpcClientOptions): RpcClient<EnrolCal
 
 function connect({ address, proxy, transport }: RpcClientOptions, security: ClientSecurity): Client {
   const { target, options } = channelTarget(address, proxy);
-  return new Client(target, channelCredentials(security), {
+  const secured = channelCredentials(security, splitAddress(address).host);
+  return new Client(target, secured.credentials, {
     ...clientChannelOptions(transport),
     ...options,
+    ...secured.options,
   });
 }
 

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
-import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext } from 'node:tls';
+import { credentials, type ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import type { Credential } from '../pki/credential.js';
 import { tlsOptions, type TlsVersion } from '../pki/tls-options.js';
 
@@ -48,10 +49,22 @@ export type ClientSecurity =
       };
     };
 
-export function channelCredentials(security: ClientSecurity): ChannelCredentials {
-  if (security.kind === 'plaintext') return credentials.createInsecure();
+/** Sent as server name to a server that is known by its address: RFC 6066 allows no addresses there. */
+const NO_NAME = 'localhost';
+
+/** Credentials and channel options for a server of this name or address, whose certificate must be for it. */
+export function channelCredentials(
+  security: ClientSecurity,
+  host: string,
+): { credentials: ChannelCredentials; options: ChannelOptions } {
+  if (security.kind === 'plaintext') return { credentials: credentials.createInsecure(), options: {} };
   const { roots, credential, minVersion } = security;
-  return credentials.createFromSecureContext(
-    createSecureContext(tlsOptions({ ...credential, ...(roots && { roots }) }, minVersion)),
-  );
+  const context = createSecureContext(tlsOptions({ ...credential, ...(roots && { roots }) }, minVersion));
+  if (isIP(host) === 0) return { credentials: credentials.createFromSecureContext(context), options: {} };
+  return {
+    credentials: credentials.createFromSecureContext(context, {
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    }),
+    options: { 'grpc.ssl_target_name_override': NO_NAME },
+  };
 }

@@ -114,7 +114,8 @@ export async function listenSecurely(
     });
   });
   server.on('tlsClientError', (error, socket) => {
-    security.onHandshakeFailure?.(peerOf(socket), handshakeProblem(error));
+    // Who only opened and closed a connection was refused nothing.
+    if (isFromTls(error)) security.onHandshakeFailure?.(peerOf(socket), handshakeProblem(error));
     socket.destroy();
   });
   server.on('secureConnection', (socket) => {
@@ -167,6 +168,11 @@ export async function listenSecurely(
       server.close();
     },
   };
+}
+
+function isFromTls(error: Error): boolean {
+  const { code = '' } = error as { code?: string };
+  return code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS');
 }
 
 /** OpenSSL's `routines:…:reason` as its reason. */

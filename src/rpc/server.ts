@@ -3,6 +3,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { FedrotError } from '../errors.js';
 import type { CertificateFacts } from '../pki/certificate.js';
+import { splitAddress } from './address.js';
 import { firstValue, type Adapting, type AnyCall, type OnHandlerError } from './adapt-handler.js';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
@@ -141,11 +142,6 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       return closing;
     },
   };
-}
-
-function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(':');
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
 }
 
 function bind(server: Server, address: string): Promise<number> {

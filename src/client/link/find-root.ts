@@ -1,19 +1,13 @@
-import type { X509Certificate } from 'node:crypto';
-import { X509Certificate as Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { request } from 'node:http';
 import { isIP, connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type DetailedPeerCertificate } from 'node:tls';
 import { FedrotError } from '../../errors.js';
 import { fingerprint, formatFingerprint } from '../../pki/fingerprint.js';
+import { splitAddress } from '../../rpc/address.js';
 import type { ConnectProxy } from '../../rpc/channel-options.js';
 
 const TIMEOUT_MS = 15_000;
-
-/** host:port, with or without brackets. */
-export function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(':');
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
-}
 
 function unavailable(address: string, why: string, cause?: unknown): FedrotError {
   return new FedrotError('unavailable', `${address}: ${why}`, { cause });
@@ -85,7 +79,7 @@ export async function findRoot(
       },
       () => {
         resolve(chainOf(secure.getPeerCertificate(true)));
-        secure.destroy();
+        secure.end();
       },
     );
     secure.setTimeout(TIMEOUT_MS, () => {
@@ -97,7 +91,7 @@ export async function findRoot(
     });
   });
   const found = chain.find((raw) => fingerprint(raw) === wanted);
-  if (found !== undefined) return new Certificate(found);
+  if (found !== undefined) return new X509Certificate(found);
   const last = chain.at(-1);
   throw new FedrotError(
     'unauthenticated',

@@ -8,10 +8,10 @@ import { hasCredential, readCredential } from '../../pki/credential-files.js';
 import { isLoopback } from '../../pki/loopback.js';
 import { readPublicFile } from '../../pki/secret-file.js';
 import type { TlsVersion } from '../../pki/tls-options.js';
+import { splitAddress } from '../../rpc/address.js';
 import { parseProxy, type ConnectProxy } from '../../rpc/channel-options.js';
 import { PLAINTEXT, type ClientSecurity } from '../../rpc/credentials.js';
 import { readEnrolment, type Enrolment } from './enrolment.js';
-import { splitAddress } from './find-root.js';
 
 /** How a silo or an operator reaches the coordinator, by configuration and enrolment. */
 export interface PartySecurity {

@@ -8,6 +8,7 @@ import { DAY_MS } from '../../pki/profile.js';
 import type { CallEnd } from '../../rpc/interceptors.js';
 import type { RpcServer, RpcServerOptions } from '../../rpc/server.js';
 import type { CoordinatorConfig } from '../config.js';
+import { isSessionOver } from '../coordinator/silo-registry.js';
 import type { Store } from '../store/store.js';
 import type { Access } from './access.js';
 import { createGuard } from './guard.js';
@@ -68,7 +69,7 @@ export async function openTrust(options: OpenTrustOptions): Promise<Trust> {
     audit,
     rpc: access.mode === 'plaintext' ? {} : secured(options, access, refusals),
     onCallEnd: ({ service, method, code, peer, message, certificate }) => {
-      if (!REFUSALS.has(code)) return;
+      if (!REFUSALS.has(code) || isSessionOver(message)) return;
       const facts = factsOf(certificate);
       refusals.note({
         actor: facts === undefined ? 'anonymous' : identityKey(facts.identity),

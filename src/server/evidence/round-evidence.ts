@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fastKernels } from '../../align/fast-kernels.js';
+import { jsKernels } from '../../align/kernels.js';
 import type { Clock } from '../../clock.js';
 import type { AuditLog } from '../../evidence/audit.js';
 import { canonicalJson } from '../../evidence/canonical-json.js';
@@ -15,8 +17,8 @@ import { doneTasks } from '../round/tasks.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { Store } from '../store/store.js';
 
-/** The aggregation's arithmetic (src/align/kernels.ts): another one may round otherwise. */
-export const KERNEL = 'javascript-f64';
+/** The aggregation's arithmetic: another one may round otherwise. */
+const kernelName = (): string => (fastKernels() === jsKernels ? 'javascript' : 'wasm-simd');
 
 export interface RoundEvidenceOptions {
   /** Holds a folder for each run. */
@@ -128,7 +130,7 @@ export class RoundEvidence {
         node: process.version,
         platform: process.platform,
         arch: process.arch,
-        kernel: KERNEL,
+        kernel: kernelName(),
       },
       audit: { seq: audit.head.seq, hash: audit.head.hash },
     };
