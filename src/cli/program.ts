@@ -43,7 +43,38 @@ const ENTRIES: readonly Entry[] = [
     summary: "continue a text with a bundle's language model",
     load: () => import('./commands/generate.js'),
   },
-  { name: 'silo', summary: 'list silos', load: () => import('./commands/silo.js') },
+  {
+    name: 'silo',
+    summary: 'list, revoke and readmit silos',
+    load: () => import('./commands/silo.js'),
+  },
+  {
+    name: 'operator',
+    summary: 'revoke and readmit operators',
+    load: () => import('./commands/operator.js'),
+  },
+  {
+    name: 'token',
+    summary: 'make, list and revoke enrolment tokens',
+    load: () => import('./commands/token.js'),
+  },
+  { name: 'enrol', summary: 'join a consortium with a token', load: () => import('./commands/enrol.js') },
+  { name: 'ca', summary: "look at the consortium's authority", load: () => import('./commands/ca.js') },
+  {
+    name: 'audit',
+    summary: 'verify, replay and show what happened',
+    load: () => import('./commands/audit.js'),
+  },
+  {
+    name: 'journal',
+    summary: 'show everything that a silo has sent',
+    load: () => import('./commands/journal.js'),
+  },
+  {
+    name: 'consent',
+    summary: "a silo administrator's decisions on runs",
+    load: () => import('./commands/consent.js'),
+  },
   {
     name: 'demo',
     summary: 'the whole thing on this machine, on real e-mails',

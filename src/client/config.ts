@@ -67,6 +67,31 @@ const dataSchema = z.strictObject({
     .describe('tell the coordinator which labels occur, so that a mismatch shows before a run starts'),
 });
 
+/** Names with `*` for anything. */
+const patterns = z.array(z.string().min(1)).min(1);
+
+/** What a silo does without asking; everything else waits for `fedrot consent`. */
+export const acceptSchema = z.strictObject({
+  runs: patterns.default(['*']).describe('ids of runs; * stands for anything'),
+  bundles: patterns.default(['*']).describe('bundles by SHA-256; * stands for anything'),
+  signers: patterns
+    .default(['*'])
+    .describe('whose signatures on bundles count; * is every signer of the consortium'),
+  methods: patterns.default(['*']).describe('aggregation methods'),
+  maxRank: z.int().min(1).default(256).describe('largest rank of the factors'),
+  maxLocalSteps: z.int().min(1).default(10_000).describe('most optimizer steps in a round'),
+  maxBatchSize: z.int().min(1).default(1024).describe('most examples in a step'),
+  maxTokens: z.int().min(4).default(8192).describe('longest text, tokens'),
+  maxRounds: z.int().min(1).default(10_000).describe('most rounds'),
+  maxLearningRate: z.number().positive().default(1).describe('largest learning rate'),
+  modulesToSave: patterns.default(['*']).describe('modules that may be trained in full'),
+});
+
+export type AcceptRules = Readonly<z.output<typeof acceptSchema>>;
+
+/** HH:MM-HH:MM; an end before the beginning is on the next day. */
+export const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/;
+
 /** Everything that a silo's daemon can be told. Paths are relative to the working directory. */
 export const clientConfigSchema = z
   .strictObject({
@@ -109,6 +134,55 @@ export const clientConfigSchema = z
       .max(3_600_000)
       .default(20_000)
       .describe('how long a task under way may go on after SIGTERM; milliseconds'),
+    security: z
+      .strictObject({
+        mode: z
+          .enum(['auto', 'plaintext', 'tls', 'signed'])
+          .default('auto')
+          .describe(
+            'auto goes by the enrolment, and without one is plaintext on loopback; signed is for coordinators behind a load balancer',
+          ),
+        credential: path
+          .optional()
+          .describe('folder of key and certificate; default credential in the folder above'),
+        roots: path
+          .optional()
+          .describe(
+            "PEM file of further authorities to trust, e.g. a company's own; `system` for those of Node",
+          ),
+        proxy: z
+          .string()
+          .min(1)
+          .optional()
+          .describe('HTTP proxy that CONNECTs to the coordinator, http://host:port'),
+        minTlsVersion: z
+          .enum(['TLSv1.3', 'TLSv1.2'])
+          .default('TLSv1.3')
+          .describe('oldest TLS version that is spoken'),
+      })
+      .prefault({})
+      .describe('how the coordinator is reached (docs/security.md)'),
+    accept: acceptSchema.prefault({}).describe('what the silo does without asking its administrator'),
+    limits: z
+      .strictObject({
+        maxMemoryBytes: z
+          .int()
+          .min(64 * 1024 ** 2)
+          .optional()
+          .describe('a task is given up when the process has more memory than this, bytes'),
+        maxDiskBytes: z
+          .int()
+          .min(1024 ** 2)
+          .optional()
+          .describe('what the folder above may hold, bytes; more is not fetched'),
+        hours: z
+          .string()
+          .regex(HOURS, 'must be HH:MM-HH:MM, e.g. 20:00-06:00')
+          .optional()
+          .describe('hours of the day (local time) in which tasks are done, e.g. 20:00-06:00'),
+      })
+      .prefault({})
+      .describe('resources beside threads'),
     log: z
       .strictObject({
         level: z.enum(LOG_LEVELS).default('info').describe('least severe level that is logged'),

@@ -1,18 +1,24 @@
 import { availableParallelism } from 'node:os';
 import { systemClock, type Clock } from '../clock.js';
-import { asFedrotError, type FedrotError } from '../errors.js';
+import { asFedrotError, FedrotError } from '../errors.js';
+import { openJournal } from '../evidence/journal.js';
 import { silentLogger, type Logger } from '../log.js';
 import { software } from '../model/software.js';
-import type { Security } from '../rpc/credentials.js';
+import { describeIdentity } from '../pki/identity.js';
+import type { ClientSecurity } from '../rpc/credentials.js';
 import type { RetryPolicy } from '../rpc/retry.js';
 import { openSession } from '../train/session.js';
+import { Consents } from './accept/consents.js';
 import type { ClientConfig } from './config.js';
 import { loadDataSet, type DataSet } from './data/data-set.js';
 import { labelsOf } from './data/labels.js';
 import { Connection } from './link/connection.js';
 import { keepBeating } from './link/heartbeat.js';
+import { keepRenewed } from './link/keep-renewed.js';
+import { credentialFolder, partySecurity, type PartySecurity } from './link/party-security.js';
 import { watchAssignments } from './link/watch.js';
 import { performTask, siloFolders, type Workshop } from './perform-task.js';
+import { ResourceLimits } from './resource-limits.js';
 import { Spool } from './spool.js';
 import { TaskBoard } from './task-board.js';
 import { LocalTrainer, type Trainer } from './training/local-trainer.js';
@@ -21,8 +27,8 @@ export interface ClientOptions {
   /** Default silent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
-  /** Default plaintext. */
-  readonly security?: Security;
+  /** Default: by configuration and enrolment. */
+  readonly security?: ClientSecurity;
   /** Default: ONNX Runtime in a worker thread. */
   readonly trainer?: Trainer;
   /** Waits between attempts to reach the coordinator. */
@@ -72,13 +78,18 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
   const data = await loadDataSet(config);
   const self = identity(config, data);
   logger.info({ role: config.role, examples: self.examples }, 'data read');
+  const credentials = credentialFolder(config.folder, config.security.credential);
+  const party = siloSecurity(config, credentials, clock);
+  const { journal, torn } = await openJournal(siloFolders(config.folder).journal, clock);
+  if (torn) logger.warn(torn, 'the end of the journal was torn by a crash; the rest is whole');
   const connection = new Connection({
     address: config.coordinator,
     identity: self,
     clock,
     random,
     logger,
-    ...(options.security === undefined ? {} : { security: options.security }),
+    security: options.security ?? party.security,
+    ...(party.proxy && { proxy: party.proxy }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
   });
   const trainer =
@@ -98,13 +109,52 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     adapterFolder: folders.adapters,
     bundleFolder: folders.bundles,
     scrambleBasis: config.scrambleBasis,
+    journal,
+    limits: new ResourceLimits(config.limits, config.folder, clock),
+    accept: config.accept,
+    consents: new Consents(folders.consents),
+    ...(party.credential && {
+      signers: { roots: party.credential.roots, names: config.accept.signers, now: () => clock.now() },
+    }),
     clock,
     logger,
   };
-  return serve(workshop, self.examples, config.shutdownGraceMs);
+  return serve(workshop, self.examples, config.shutdownGraceMs, (signal, onRenewed) =>
+    keepRenewed(
+      {
+        address: config.coordinator,
+        party,
+        folder: credentials,
+        clock,
+        logger,
+        onRenewed: (credential) => {
+          connection.calls.useSecurity(party.withCredential(credential));
+          onRenewed();
+        },
+      },
+      signal,
+    ),
+  );
 }
 
-function serve(workshop: Workshop, examples: number, graceMs: number): RunningClient {
+/** Throws config_invalid where the credential is of somebody else. */
+function siloSecurity(config: ClientConfig, folder: string, clock: Clock): PartySecurity {
+  const party = partySecurity({ ...config.security, coordinator: config.coordinator, folder, clock });
+  const identity = party.credential?.facts.identity;
+  if (identity !== undefined && (identity.kind !== 'silo' || identity.name !== config.name))
+    throw new FedrotError(
+      'config_invalid',
+      `${folder}: the credential is of ${describeIdentity(identity)}, and this silo is called ${config.name}`,
+    );
+  return party;
+}
+
+function serve(
+  workshop: Workshop,
+  examples: number,
+  graceMs: number,
+  renew: (signal: AbortSignal, onRenewed: () => void) => Promise<void>,
+): RunningClient {
   const { connection, trainer, clock, logger } = workshop;
   const board = new TaskBoard();
   const stop = new AbortController();
@@ -131,6 +181,10 @@ function serve(workshop: Workshop, examples: number, graceMs: number): RunningCl
     },
     stop.signal,
   );
+  // The stream of assignments moves to the connection with the new certificate.
+  const renewing = renew(stop.signal, () => {
+    restartWatch();
+  });
   const working = board.run((task, signal) => performTask(task, workshop, signal, silence.signal));
 
   const failed = new Promise<never>((_resolve, reject) => {
@@ -155,8 +209,9 @@ function serve(workshop: Workshop, examples: number, graceMs: number): RunningCl
     stop.abort();
     silence.abort();
     connection.close();
-    await Promise.allSettled([watching, beating]);
+    await Promise.allSettled([watching, beating, renewing]);
     await trainer.close();
+    await workshop.journal.close();
     clearInterval(alive);
   };
   let closing: Promise<void> | undefined;

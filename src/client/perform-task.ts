@@ -2,6 +2,9 @@ import { join } from 'node:path';
 import { siloInstructionsSchema, type SiloInstructions } from '../align/instructions.js';
 import type { Clock } from '../clock.js';
 import { asFedrotError, FedrotError } from '../errors.js';
+import { canonicalJson } from '../evidence/canonical-json.js';
+import type { Journal } from '../evidence/journal.js';
+import { sha256Hex } from '../evidence/sha256.js';
 import type { Logger } from '../log.js';
 import type { Bundle } from '../model/bundle.js';
 import type { AdapterRef } from '../rpc/gen/fedrot/v1/AdapterRef.js';
@@ -11,11 +14,16 @@ import { parseRunSpec, type RunSpec } from '../run-spec.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import type { DataPart, DataSet } from './data/data-set.js';
 import { failureReport } from './failure-report.js';
+import type { Consents } from './accept/consents.js';
+import type { AcceptRules } from './config.js';
+import type { TrustedSigners } from './link/bundle-signature.js';
 import type { Connection } from './link/connection.js';
 import { fetchAdapter, keepOnlyAdapter } from './link/fetch-adapter.js';
 import { fetchBundle } from './link/fetch-bundle.js';
+import { journalled, type Outgoing } from './link/journalled.js';
 import { checkUpdateSize, submitUpdate } from './link/submit-update.js';
 import { ProgressReporter } from './progress-reporter.js';
+import type { ResourceLimits } from './resource-limits.js';
 import type { Spool, SpooledUpdate } from './spool.js';
 import type { Abandonment, Task } from './task-board.js';
 import type { Trainer } from './training/local-trainer.js';
@@ -30,6 +38,14 @@ export interface Workshop {
   readonly adapterFolder: string;
   readonly bundleFolder: string;
   readonly scrambleBasis: boolean;
+  /** Everything that leaves the silo. */
+  readonly journal: Journal;
+  readonly limits: ResourceLimits;
+  /** What is done without asking, and what the administrator has agreed to beyond. */
+  readonly accept: AcceptRules;
+  readonly consents: Consents;
+  /** Whose bundles are loaded; undefined where there is no authority to vouch for signers. */
+  readonly signers?: TrustedSigners | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -69,6 +85,12 @@ function required<T>(value: T | null | undefined, what: string): T {
   return value;
 }
 
+/** Names of bundles become names of folders: nothing else gets near the disk. */
+function requireHash(bundle: string): string {
+  if (/^[0-9a-f]{64}$/.test(bundle)) return bundle;
+  throw new FedrotError('option_invalid', 'the coordinator names a bundle by something that is no SHA-256');
+}
+
 function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
   const found = data[part];
   if (found !== undefined) return found;
@@ -81,11 +103,16 @@ function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
 async function prepare(
   task: { readonly adapter?: AdapterRef | null; readonly bundleSha256: string },
   spec: RunSpec,
-  { connection, bundleFolder, adapterFolder }: Workshop,
+  workshop: Workshop,
   signal: AbortSignal,
 ): Promise<Prepared> {
+  const { connection, bundleFolder, adapterFolder, limits, signers, accept, consents, clock } = workshop;
   const ref = required(task.adapter, 'an adapter');
-  const bundle = await fetchBundle(connection, bundleFolder, task.bundleSha256, signal);
+  const bundleSha256 = requireHash(task.bundleSha256);
+  await consents.require({ runId: ref.runId, bundle: bundleSha256, spec }, accept, clock.now());
+  await limits.requireDisk(ref.bytes);
+  const requireDisk = (bytes: number): Promise<void> => limits.requireDisk(bytes);
+  const bundle = await fetchBundle(connection, bundleFolder, bundleSha256, signal, { signers, requireDisk });
   const adapter = await fetchAdapter(connection, adapterFolder, ref, signal);
   await keepOnlyAdapter(adapterFolder, ref);
   return { bundle, spec, adapter };
@@ -137,7 +164,7 @@ async function performTraining(
   progress.report({ phase: 'uploading' });
   const { runId, round, adapter } = task;
   const target = { runId, round, taskId, baseVersion: adapter?.version ?? 0 };
-  await submitUpdate(workshop.connection, update, target, signal);
+  await submitUpdate(workshop.connection, update, target, workshop.journal, signal);
   workshop.logger.info({ sha256: update.sha256 }, 'update accepted by the coordinator');
 }
 
@@ -164,10 +191,24 @@ async function performEvaluation(
   });
   const version = task.adapter?.version ?? 0;
   const result = { runId: task.runId, version, examples, loss, accuracy, metrics };
+  const what = outgoing(connection, 'evaluation', { run: task.runId, round: version }, { taskId, ...result });
   await connection.repeat(`submit the evaluation of ${task.runId} version ${version}`, signal, () =>
-    connection.calls.submitEvaluation({ silo: connection.silo, taskId, ...result }, { signal }),
+    journalled(workshop.journal, what, () =>
+      connection.calls.submitEvaluation({ silo: connection.silo, taskId, ...result }, { signal }),
+    ),
   );
   logger.info({ version, examples, loss, accuracy, ...metrics }, 'evaluated');
+}
+
+/** What the journal says of a message: the hash of its values. */
+function outgoing(
+  { address }: Connection,
+  kind: 'evaluation' | 'failure',
+  { run, round }: { readonly run: string; readonly round: number },
+  values: object,
+): Outgoing {
+  const text = canonicalJson(JSON.parse(JSON.stringify(values)));
+  return { kind, coordinator: address, run, round, sha256: sha256Hex(text), bytes: Buffer.byteLength(text) };
 }
 
 /**
@@ -177,19 +218,27 @@ async function performEvaluation(
 export async function performTask(
   task: Task,
   workshop: Workshop,
-  signal: AbortSignal,
+  asked: AbortSignal,
   reportSignal: AbortSignal,
 ): Promise<void> {
-  const { connection, clock } = workshop;
+  const { connection, clock, limits } = workshop;
+  const watch = limits.watch();
+  const signal = AbortSignal.any([asked, watch.signal]);
   const about =
     task.kind === 'train'
-      ? { task: task.taskId, run: task.train.runId, round: task.train.round }
-      : { task: task.taskId, run: task.evaluate.runId, version: task.evaluate.adapter?.version };
+      ? { task: task.taskId, run: task.train.runId, round: task.train.round, version: undefined }
+      : {
+          task: task.taskId,
+          run: task.evaluate.runId,
+          round: undefined,
+          version: task.evaluate.adapter?.version,
+        };
   const logger = workshop.logger.child(about);
   const here = { ...workshop, logger };
   const progress = new ProgressReporter(connection, task.taskId, clock);
   logger.info(task.kind === 'train' ? 'task: train' : 'task: evaluate');
   try {
+    limits.requireHours();
     if (task.kind === 'train') await performTraining(task.taskId, task.train, here, progress, signal);
     else await performEvaluation(task.taskId, task.evaluate, here, progress, signal);
   } catch (thrown) {
@@ -204,9 +253,12 @@ export async function performTask(
       abandoned === undefined
         ? failureReport(error)
         : ({ code: 'cancelled', message: abandoned.reason } as const);
-    await tell(connection, task.taskId, report, reportSignal).catch((failed: unknown) => {
+    const place = { run: about.run, round: about.round ?? about.version ?? 0 };
+    await tell(here, task.taskId, place, report, reportSignal).catch((failed: unknown) => {
       logger.warn({ err: failed }, 'the coordinator could not be told');
     });
+  } finally {
+    watch.stop();
   }
 }
 
@@ -216,19 +268,25 @@ function isClosed(error: FedrotError): boolean {
 }
 
 async function tell(
-  connection: Connection,
+  { connection, journal }: Workshop,
   taskId: string,
+  place: { readonly run: string; readonly round: number },
   report: { readonly code: string; readonly message: string },
   signal: AbortSignal,
 ): Promise<void> {
+  const what = outgoing(connection, 'failure', place, { taskId, ...report });
   await connection.repeat('report a failure', signal, () =>
-    connection.calls.reportFailure({ silo: connection.silo, taskId, ...report }, { signal }),
+    journalled(journal, what, () =>
+      connection.calls.reportFailure({ silo: connection.silo, taskId, ...report }, { signal }),
+    ),
   );
 }
 
 /** Folders of a silo below its own. */
-export function siloFolders(folder: string): { adapters: string; bundles: string; updates: string } {
+export function siloFolders(folder: string) {
   return {
+    consents: join(folder, 'consents'),
+    journal: join(folder, 'journal.jsonl'),
     adapters: join(folder, 'adapters'),
     bundles: join(folder, 'bundles'),
     updates: join(folder, 'updates'),

@@ -23,6 +23,7 @@ export const AUDIT_ACTIONS = [
   'run.stop',
   'adapter.rollback',
   'adapter.fetch',
+  'update.fetch',
   'bundle.push',
   'bundle.sign',
   'updates.delete',

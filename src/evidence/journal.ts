@@ -6,14 +6,14 @@ import { AppendLog } from './append-log.js';
 
 /** What left a silo: written before the first byte goes out, and again with how it ended. */
 const journalSchema = z.strictObject({
-  kind: z.enum(['update', 'evaluation']),
+  kind: z.enum(['update', 'evaluation', 'failure']),
   event: z.enum(['begin', 'accepted', 'refused', 'broken']),
   /** Host and port that it went to. */
   coordinator: z.string().min(1).max(300),
   run: z.string().min(1).max(63),
-  /** Round of an update, version of an evaluation. */
+  /** Round of an update or failure, version of an evaluation. */
   round: z.int().min(0),
-  /** SHA-256 of what was sent, hex; of an evaluation, of its numbers in canonical JSON. */
+  /** SHA-256 of what was sent, hex; of an evaluation or a report of failure, of its canonical JSON. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   /** Of the payload; for `broken`, how far it came. */
   bytes: z.int().min(0),

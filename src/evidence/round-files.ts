@@ -8,6 +8,11 @@ const FILE = /^round-(\d{6})\.json$/;
 
 const nameOf = (round: number): string => `round-${String(round).padStart(6, '0')}.json`;
 
+/** Where the manifest of a round lies, or will lie. */
+export function roundPath(folder: string, round: number): string {
+  return join(folder, nameOf(round));
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return decodeUtf8(await readFile(path), path);

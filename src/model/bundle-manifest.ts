@@ -2,6 +2,9 @@ import { z } from 'zod';
 
 export const MANIFEST_FILE = 'manifest.json';
 
+/** The signature over the bundle's name lies beside the manifest and is not listed in it (src/evidence/bundle-signature.ts). */
+export const SIGNATURE_FILE = 'manifest.sig.json';
+
 /** A plain file name: no folder, no way out of one, nothing hidden. */
 const fileName = z
   .string()

@@ -1,8 +1,13 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { loadModel } from '../train/ir/files.js';
-import { bundleManifestSchema, MANIFEST_FILE, type BundleManifest } from './bundle-manifest.js';
+import {
+  bundleManifestSchema,
+  MANIFEST_FILE,
+  SIGNATURE_FILE,
+  type BundleManifest,
+} from './bundle-manifest.js';
 import { digestFile, sha256Of } from './file-digest.js';
 import { checkJson, parseJsonObject } from './json-file.js';
 import { TextTokenizer } from './tokenizer.js';
@@ -60,7 +65,8 @@ async function checkFiles(folder: string, manifest: BundleManifest, verify: bool
       'file_invalid',
       `${MANIFEST_FILE}: does not list its model, ${manifest.model.file}`,
     );
-  const unknown = (await readdir(folder)).find((name) => name !== MANIFEST_FILE && !listed.has(name));
+  const unlisted = new Set([MANIFEST_FILE, SIGNATURE_FILE]);
+  const unknown = (await readdir(folder)).find((name) => !unlisted.has(name) && !listed.has(name));
   if (unknown !== undefined)
     throw new FedrotError(
       'file_invalid',
@@ -93,7 +99,8 @@ function checkExternalData(folder: string, manifest: BundleManifest): void {
 /** Undefined for what is no plain file, or not there. */
 async function fileSize(path: string): Promise<number | undefined> {
   try {
-    const found = await stat(path);
+    // A link would lead out of the bundle.
+    const found = await lstat(path);
     return found.isFile() ? found.size : undefined;
   } catch {
     return undefined;

@@ -33,11 +33,13 @@ export async function enrol(
   });
   requireNotRevoked(context.revocations, { identity: record.identity, serial: '' });
   if (!repeated) await context.store(record);
+  // What a signer signed is to be checked years later: the profile's time counts.
+  const { validityDays } = record.identity.kind === 'signer' ? {} : context;
   const issued = await issueCertificate(context.authority, {
     publicKey,
     identity: record.identity,
     nowMs: context.nowMs,
-    ...(context.validityDays !== undefined && { validityDays: context.validityDays }),
+    ...(validityDays !== undefined && { validityDays }),
   });
   return { issued, token: record, repeated };
 }

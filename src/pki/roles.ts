@@ -23,6 +23,15 @@ export const ROLE_OF_METHOD = {
   FetchAdapter: 'operator',
   PushBundleFile: 'operator',
   ListBundles: 'viewer',
+  CreateToken: 'admin',
+  ListTokens: 'admin',
+  RevokeToken: 'admin',
+  RevokeParty: 'admin',
+  ReadmitParty: 'admin',
+  GetAuthority: 'viewer',
+  ListRoundManifests: 'viewer',
+  FetchUpdate: 'admin',
+  ReadAudit: 'admin',
   ServerReflectionInfo: 'viewer',
 } as const satisfies Readonly<Record<string, Role>>;
 

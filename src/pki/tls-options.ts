@@ -17,18 +17,19 @@ const TLS12_SUITES = [
 const TLS13_SUITES = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
 
 /**
- * TLS of one side of a connection, for node:tls, node:http2 and grpc-js. TLS 1.3 unless 1.2 is asked for. A server adds
+ * TLS of one side of a connection, for node:tls, node:http2 and grpc-js. TLS 1.3 unless 1.2 is asked for. Without roots
+ * those count that Node knows. A server adds
  * requestCert: true, and rejectUnauthorized: false only where Enrol is served on the same port: then every other call has
  * to be refused where the socket is not authorized.
  */
 export function tlsOptions(
-  credential: Pick<Credential, 'key' | 'certificates' | 'roots'>,
+  credential: Partial<Pick<Credential, 'key' | 'certificates' | 'roots'>>,
   minVersion: TlsVersion = 'TLSv1.3',
 ): SecureContextOptions & { minVersion: TlsVersion; maxVersion: TlsVersion; ciphers: string } {
   return {
-    key: privateKeyPem(credential.key),
-    cert: toPem(credential.certificates),
-    ca: credential.roots.map((root) => root.toString()),
+    ...(credential.key && { key: privateKeyPem(credential.key) }),
+    ...(credential.certificates && { cert: toPem(credential.certificates) }),
+    ...(credential.roots && { ca: credential.roots.map((root) => root.toString()) }),
     minVersion,
     maxVersion: 'TLSv1.3',
     ciphers: [...TLS13_SUITES, ...(minVersion === 'TLSv1.2' ? TLS12_SUITES : [])].join(':'),

@@ -6,8 +6,10 @@ import type {
   ServerWritableStream,
 } from '@grpc/grpc-js';
 import { FedrotError } from '../errors.js';
+import type { CertificateFacts } from '../pki/certificate.js';
 import type { CallContext } from './call-context.js';
 import type { Decoded } from './decode.js';
+import type { OpenCalls } from './open-calls.js';
 import { toServiceError } from './status.js';
 
 type Message = object;
@@ -23,36 +25,60 @@ export interface CallNames {
 /** Called with what a handler threw, before the caller is told. */
 export type OnHandlerError = (error: unknown, context: CallContext) => void;
 
-interface AnyCall {
+/** The part of grpc-js' server calls that all kinds have. */
+export interface AnyCall {
   readonly metadata: Metadata;
   getPeer(): string;
   readonly cancelled: boolean;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
+/** What the adapters of one method share. */
+export interface Adapting {
+  readonly names: CallNames;
+  readonly onError: OnHandlerError;
+  readonly open: OpenCalls;
+  /** Who calls. Throws where he may not. */
+  readonly admit: (call: AnyCall, first: Message | undefined) => CertificateFacts | undefined;
+  /** Where requests are signed, a stream's caller is known by its first message, which must come within so many ms. */
+  readonly firstMessageMs?: number | undefined;
+}
+
+interface Opened {
+  readonly context: CallContext;
+  /** The call is over: what grpc-js says after that is no cancellation. */
+  readonly finish: () => void;
+}
+
 /** grpc-js also says 'cancelled' after every normal end: `finish` tells those apart. */
-function openContext(call: AnyCall, names: CallNames): { context: CallContext; finish: () => void } {
+function openContext(call: AnyCall, { names, open, admit }: Adapting, first: Message | undefined): Opened {
+  const caller = admit(call, first);
   const controller = new AbortController();
   let finished = false;
-  const abort = (): void => {
-    if (!finished) controller.abort(callerLeft(names));
+  const abort = (reason: FedrotError): void => {
+    if (!finished) controller.abort(reason);
   };
-  call.on('cancelled', abort);
-  if (call.cancelled) abort();
+  call.on('cancelled', () => abort(callerLeft(names)));
+  if (call.cancelled) abort(callerLeft(names));
+  const strike = open.add({ caller, end: abort });
   return {
     context: {
       ...names,
       peer: call.getPeer(),
-      metadata: (key) => {
-        const value = call.metadata.get(key)[0];
-        return value === undefined ? undefined : value.toString();
-      },
+      caller,
+      metadata: (key) => firstValue(call.metadata, key),
       signal: controller.signal,
     },
     finish: () => {
       finished = true;
+      strike();
     },
   };
+}
+
+export function firstValue(metadata: Metadata, key: string): string | undefined {
+  const value = metadata.get(key)[0];
+  return value === undefined ? undefined : value.toString();
 }
 
 function callerLeft(names: CallNames): FedrotError {
@@ -67,32 +93,69 @@ function valid(message: Decoded<Message>): Message {
   return message;
 }
 
-export function adaptUnary(handler: UnaryHandler, names: CallNames, onError: OnHandlerError) {
+/**
+ * The promise, or the rejection that ended the call before: nobody has to wait for the rest of a call that was ended. With
+ * `expelledOnly` a caller that left by himself is the handler's affair.
+ */
+function unlessEnded<T>(promise: Promise<T>, { signal }: CallContext, expelledOnly = false): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      const reason = signal.reason as FedrotError;
+      if (!expelledOnly || reason.code !== 'cancelled') reject(reason);
+    };
+    signal.addEventListener('abort', end, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', end);
+    });
+  });
+}
+
+/** Runs a handler with one answer to its end; nothing that it throws goes astray. */
+function answer(
+  { context, finish }: Opened,
+  onError: OnHandlerError,
+  run: () => Promise<Message>,
+  respond: sendUnaryData<Message>,
+): void {
+  unlessEnded(run(), context, true).then(
+    (response) => {
+      finish();
+      respond(null, response);
+    },
+    (error: unknown) => {
+      onError(error, context);
+      finish();
+      respond(toServiceError(error));
+    },
+  );
+}
+
+export function adaptUnary(handler: UnaryHandler, adapting: Adapting) {
   return (call: ServerUnaryCall<Decoded<Message>, Message>, respond: sendUnaryData<Message>): void => {
-    const { context, finish } = openContext(call, names);
-    const run = async (): Promise<Message> => handler(valid(call.request), context);
-    run().then(
-      (response) => {
-        finish();
-        respond(null, response);
-      },
-      (error: unknown) => {
-        onError(error, context);
-        finish();
-        respond(toServiceError(error));
-      },
-    );
+    let opened: Opened;
+    try {
+      opened = openContext(call, adapting, call.request);
+    } catch (refused) {
+      respond(toServiceError(refused));
+      return;
+    }
+    const run = async (): Promise<Message> => handler(valid(call.request), opened.context);
+    answer(opened, adapting.onError, run, respond);
   };
 }
 
+type Incoming = AsyncIterator<Decoded<Message>, unknown, undefined>;
+
 async function* incoming(
-  call: ServerReadableStream<Decoded<Message>, Message>,
+  first: IteratorResult<Decoded<Message>, unknown> | undefined,
+  iterator: Incoming,
   context: CallContext,
 ): AsyncGenerator<Message, void, undefined> {
   try {
-    // destroyOnReturn: a handler that answers early must still be able to answer.
-    for await (const message of call.iterator({ destroyOnReturn: false }) as AsyncIterable<Decoded<Message>>)
-      yield valid(message);
+    for (let next = first ?? (await unlessEnded(iterator.next(), context)); next.done !== true;) {
+      yield valid(next.value);
+      next = await unlessEnded(iterator.next(), context);
+    }
   } catch (error) {
     throw error instanceof FedrotError ? error : callerLeft(context);
   }
@@ -100,23 +163,53 @@ async function* incoming(
   if (context.signal.aborted) throw callerLeft(context);
 }
 
-export function adaptClientStream(handler: ClientStreamHandler, names: CallNames, onError: OnHandlerError) {
+/** The first message of a stream, within the time. */
+function firstOf(
+  iterator: Incoming,
+  limitMs: number,
+  names: CallNames,
+): Promise<IteratorResult<Decoded<Message>, unknown>> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new FedrotError('stream_truncated', `${names.method}: no message came within ${limitMs} ms`));
+    }, limitMs);
+    iterator
+      .next()
+      .then(resolve, () => {
+        reject(callerLeft(names));
+      })
+      .finally(() => {
+        clearTimeout(timer);
+      });
+  });
+}
+
+export function adaptClientStream(handler: ClientStreamHandler, adapting: Adapting) {
+  const { names, firstMessageMs } = adapting;
   return (call: ServerReadableStream<Decoded<Message>, Message>, respond: sendUnaryData<Message>): void => {
-    const { context, finish } = openContext(call, names);
     // The iteration reports failures; without a listener an error after an early return would be uncaught.
     call.on('error', () => undefined);
-    const run = async (): Promise<Message> => handler(incoming(call, context), context);
-    run().then(
-      (response) => {
-        finish();
-        respond(null, response);
-      },
-      (error: unknown) => {
-        onError(error, context);
-        finish();
-        respond(toServiceError(error));
-      },
-    );
+    // destroyOnReturn: a handler that answers early must still be able to answer.
+    const iterator = call.iterator({ destroyOnReturn: false }) as Incoming;
+    const begin = (first?: IteratorResult<Decoded<Message>, unknown>): void => {
+      const message = first === undefined || first.done === true ? undefined : first.value;
+      const opened = openContext(call, adapting, message);
+      const run = async (): Promise<Message> =>
+        handler(incoming(first, iterator, opened.context), opened.context);
+      answer(opened, adapting.onError, run, respond);
+    };
+    const refuse = (refused: unknown): void => {
+      respond(toServiceError(refused));
+    };
+    if (firstMessageMs !== undefined) {
+      firstOf(iterator, firstMessageMs, names).then(begin).catch(refuse);
+      return;
+    }
+    try {
+      begin();
+    } catch (refused) {
+      refuse(refused);
+    }
   };
 }
 
@@ -154,16 +247,24 @@ function nextUnlessAborted(
   });
 }
 
-export function adaptServerStream(handler: ServerStreamHandler, names: CallNames, onError: OnHandlerError) {
+export function adaptServerStream(handler: ServerStreamHandler, adapting: Adapting) {
+  const { onError } = adapting;
   return (call: ServerWritableStream<Decoded<Message>, Message>): void => {
-    const { context, finish } = openContext(call, names);
+    let opened: Opened;
+    try {
+      opened = openContext(call, adapting, call.request);
+    } catch (refused) {
+      call.emit('error', toServiceError(refused));
+      return;
+    }
+    const { context, finish } = opened;
     const { signal } = context;
     const run = async (): Promise<void> => {
       const iterator = handler(valid(call.request), context)[Symbol.asyncIterator]();
       try {
         for (;;) {
           const next = await nextUnlessAborted(iterator, signal);
-          if (signal.aborted) throw callerLeft(names);
+          if (signal.aborted) throw signal.reason as FedrotError;
           if (next.done === true) return;
           if (!call.write(next.value)) await drained(call, signal);
         }

@@ -1,3 +1,5 @@
+import type { CertificateFacts } from '../pki/certificate.js';
+
 /** What a handler knows of the call beside its messages. */
 export interface CallContext {
   /** E.g. SiloService. */
@@ -6,8 +8,10 @@ export interface CallContext {
   readonly method: string;
   /** The other side's address, for logs. */
   readonly peer: string;
+  /** Who calls, by certificate or signed request; undefined in plaintext, and for Enrol. */
+  readonly caller?: CertificateFacts | undefined;
   /** First value of a metadata key (lower case), e.g. `fedrot-session`; undefined where the caller sent none. */
   metadata(key: string): string | undefined;
-  /** Aborted when the caller left, cancelled, or his deadline passed; never aborted by a normal end before the handler returns. */
+  /** Aborted when the caller left, cancelled, was revoked, or his deadline passed; never by a normal end before the handler returns. */
   readonly signal: AbortSignal;
 }

@@ -1,4 +1,5 @@
 import type { ChannelOptions } from '@grpc/grpc-js';
+import { FedrotError } from '../errors.js';
 
 /** Preferred payload of one Chunk; 256 KiB to 1 MiB is the best range (docs/performance.md). */
 export const DEFAULT_CHUNK_BYTES = 512 * 1024;
@@ -29,6 +30,53 @@ export interface ClientTransportOptions extends TransportOptions {
   readonly flowControlWindowBytes?: number;
 }
 
+/** An HTTP proxy that CONNECTs to the coordinator (RFC 9110, 9.3.6). */
+export interface ConnectProxy {
+  readonly host: string;
+  readonly port: number;
+  /** user:password, for Proxy-Authorization: Basic. */
+  readonly credentials?: string;
+}
+
+/** `http://[user:password@]host:port`. Throws option_invalid. */
+export function parseProxy(text: string): ConnectProxy {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch (cause) {
+    throw new FedrotError('option_invalid', 'proxy: expected http://host:port', { cause });
+  }
+  if (url.protocol !== 'http:' || url.hostname === '')
+    throw new FedrotError(
+      'option_invalid',
+      `proxy: ${url.protocol} is not supported; expected http://host:port`,
+    );
+  const credentials = [url.username, url.password].map(decodeURIComponent).join(':');
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? 80 : Number(url.port),
+    ...(credentials !== ':' && { credentials }),
+  };
+}
+
+const hostPort = ({ host, port }: ConnectProxy): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** Where the channel connects, and what it asks for there. */
+export function channelTarget(
+  address: string,
+  proxy: ConnectProxy | undefined,
+): { target: string; options: ChannelOptions } {
+  if (proxy === undefined) return { target: address, options: {} };
+  return {
+    target: hostPort(proxy),
+    options: {
+      'grpc.http_connect_target': `dns:${address}`,
+      ...(proxy.credentials === undefined ? {} : { 'grpc.http_connect_creds': proxy.credentials }),
+    },
+  };
+}
+
 export function serverChannelOptions(options: ServerTransportOptions = {}): ChannelOptions {
   return {
     'grpc.max_receive_message_length': options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
@@ -53,5 +101,7 @@ export function clientChannelOptions(options: ClientTransportOptions = {}): Chan
     'grpc.max_reconnect_backoff_ms': 10_000,
     // Two clients in one process are two silos: each has its own connection.
     'grpc.use_local_subchannel_pool': 1,
+    // A proxy is configured, never taken from the environment (parseProxy).
+    'grpc.enable_http_proxy': 0,
   };
 }

@@ -7,8 +7,12 @@ import { fromServiceError } from './status.js';
 
 /** The three kinds of calls as promises and iterables over one grpc-js client. */
 export interface CallEnvironment {
-  readonly client: Client;
-  readonly metadata: () => Metadata;
+  /** The connection of the moment: a renewed certificate brings a new one. */
+  readonly client: () => Client;
+  /** For the method and its first message as it goes over the wire. */
+  readonly metadata: (path: string, body: () => Uint8Array) => Metadata;
+  /** True where requests are signed: a stream's first message must then be known before the call begins. */
+  readonly signed: () => boolean;
 }
 
 /** A unary call without an answer after so long has failed; ms. */
@@ -56,12 +60,12 @@ export function unaryCall({ client, metadata }: CallEnvironment, method: Method)
         return;
       }
       const done = settle(resolve, reject);
-      const call = client.makeUnaryRequest<object, Decoded<object>>(
+      const call = client().makeUnaryRequest<object, Decoded<object>>(
         method.path,
         method.requestSerialize,
         decode,
         request,
-        metadata(),
+        metadata(method.path, () => method.requestSerialize(request)),
         grpcOptions(options.deadlineMs ?? DEFAULT_UNARY_DEADLINE_MS),
         (error, response) => {
           release();
@@ -72,9 +76,47 @@ export function unaryCall({ client, metadata }: CallEnvironment, method: Method)
     });
 }
 
-export function clientStreamCall({ client, metadata }: CallEnvironment, method: Method) {
+/** The requests once more, and the first of them, which is taken only where it is wanted. */
+async function peek(
+  requests: AsyncIterable<object> | Iterable<object>,
+  wanted: boolean,
+): Promise<{ first?: object; all: AsyncIterable<object> | Iterable<object> }> {
+  if (!wanted) return { all: requests };
+  const iterator =
+    Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+  const begin = await iterator.next();
+  if (begin.done === true) return { all: [] };
+  async function* all(): AsyncGenerator<object, void, undefined> {
+    try {
+      for (let next: IteratorResult<object> = begin; next.done !== true; next = await iterator.next())
+        yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { first: begin.value, all: all() };
+}
+
+const NOTHING = new Uint8Array();
+
+export function clientStreamCall(environment: CallEnvironment, method: Method) {
+  const send = sendStream(environment, method);
+  return async (
+    requests: AsyncIterable<object> | Iterable<object>,
+    options: CallOptions = {},
+  ): Promise<object> => {
+    const { first, all } = await peek(requests, environment.signed());
+    return send(all, first === undefined ? NOTHING : method.requestSerialize(first), options);
+  };
+}
+
+function sendStream({ client, metadata }: CallEnvironment, method: Method) {
   const decode = decodeResponse(method);
-  return (requests: AsyncIterable<object> | Iterable<object>, options: CallOptions = {}): Promise<object> =>
+  return (
+    requests: AsyncIterable<object> | Iterable<object>,
+    body: Uint8Array,
+    options: CallOptions,
+  ): Promise<object> =>
     new Promise((resolve, reject) => {
       if (options.signal?.aborted === true) {
         reject(cancelled(method));
@@ -83,11 +125,11 @@ export function clientStreamCall({ client, metadata }: CallEnvironment, method: 
       let answered = false;
       let wake: () => void = () => undefined;
       const done = settle(resolve, reject);
-      const call = client.makeClientStreamRequest<object, Decoded<object>>(
+      const call = client().makeClientStreamRequest<object, Decoded<object>>(
         method.path,
         method.requestSerialize,
         decode,
-        metadata(),
+        metadata(method.path, () => body),
         grpcOptions(options.deadlineMs),
         (error, response) => {
           answered = true;
@@ -132,12 +174,12 @@ export function serverStreamCall({ client, metadata }: CallEnvironment, method: 
     options: CallOptions = {},
   ): AsyncGenerator<object, void, undefined> {
     if (options.signal?.aborted === true) throw cancelled(method);
-    const call = client.makeServerStreamRequest<object, Decoded<object>>(
+    const call = client().makeServerStreamRequest<object, Decoded<object>>(
       method.path,
       method.requestSerialize,
       decode,
       request,
-      metadata(),
+      metadata(method.path, () => method.requestSerialize(request)),
       grpcOptions(options.deadlineMs),
     );
     // The iteration reports errors; this keeps one that comes after an early return from being uncaught.

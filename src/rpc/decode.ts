@@ -5,11 +5,20 @@ import type { Method } from './protos.js';
 /** What a deserializer returns for bytes that are no valid message: grpc-js would hide a thrown error behind INTERNAL. */
 export type Decoded<T> = T | FedrotError;
 
-/** Deserializer of requests that returns every failure as a FedrotError instead of throwing it. */
-export function decodeRequest(method: Method): (bytes: Buffer) => Decoded<object> {
-  return decoder(method, 'request', typeName(method, 'requestType'), (bytes) =>
-    method.requestDeserialize(bytes),
-  );
+/** The bytes that a request was decoded from, for as long as the request lives. */
+const rawBytes = new WeakMap<object, Uint8Array>();
+
+export function rawBytesOf(message: object): Uint8Array | undefined {
+  return rawBytes.get(message);
+}
+
+/** Deserializer of requests that returns every failure as a FedrotError instead of throwing it; `keepRaw` remembers the bytes. */
+export function decodeRequest(method: Method, keepRaw = false): (bytes: Buffer) => Decoded<object> {
+  return decoder(method, 'request', typeName(method, 'requestType'), (bytes) => {
+    const message = method.requestDeserialize(bytes);
+    if (keepRaw) rawBytes.set(message, bytes);
+    return message;
+  });
 }
 
 /** The same for responses, on the client. */

@@ -32,6 +32,7 @@ export interface Service {
 export type Method = MethodDefinition<object, object>;
 
 export const siloService: Service = { name: 'SiloService', methods: loaded.fedrot.v1.SiloService.service };
+export const enrolService: Service = { name: 'EnrolService', methods: loaded.fedrot.v1.EnrolService.service };
 export const adminService: Service = { name: 'AdminService', methods: loaded.fedrot.v1.AdminService.service };
 
 /** SubmitUpdate → submitUpdate, the name of its handler and of its client call. */

@@ -1,52 +1,35 @@
-import {
-  logVerbosity,
-  Metadata,
-  Server,
-  ServerInterceptingCall,
-  setLogVerbosity,
-  status,
-  type ServerInterceptor,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
-} from '@grpc/grpc-js';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { FedrotError, type ErrorCode } from '../errors.js';
-import { adaptClientStream, adaptServerStream, adaptUnary, type OnHandlerError } from './adapt-handler.js';
+import { FedrotError } from '../errors.js';
+import type { CertificateFacts } from '../pki/certificate.js';
+import { splitAddress } from './address.js';
+import { firstValue, type Adapting, type AnyCall, type OnHandlerError } from './adapt-handler.js';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
   serverChannelOptions,
   type ServerTransportOptions,
 } from './channel-options.js';
-import { PLAINTEXT, serverCredentials, type Security } from './credentials.js';
-import { decodeRequest } from './decode.js';
-import {
-  adminService,
-  handlerName,
-  reflectionPackage,
-  siloService,
-  type Method,
-  type Service,
-} from './protos.js';
-import type { AdminHandlers, SiloHandlers } from './services.js';
-import { CODE_TRAILER, codeOfStatus } from './status.js';
-
-/** How a call ended, once for every call: also those that grpc-js refused before a handler saw them. */
-export interface CallEnd {
-  /** E.g. SiloService. */
-  readonly service: string;
-  /** E.g. SubmitUpdate, as in the proto. */
-  readonly method: string;
-  readonly code: 'ok' | ErrorCode;
-}
+import { PLAINTEXT, type ServerSecurity } from './credentials.js';
+import { rawBytesOf } from './decode.js';
+import type { CallGuard } from './guard.js';
+import { certificateOf, gate, statusObserver, type CallEnd } from './interceptors.js';
+import { OpenCalls } from './open-calls.js';
+import { adminService, enrolService, reflectionPackage, siloService } from './protos.js';
+import { listenSecurely, type SecureListener } from './secure-listener.js';
+import { implementation } from './serve-method.js';
+import type { AdminHandlers, EnrolHandlers, SiloHandlers } from './services.js';
 
 export interface RpcServerOptions {
   readonly silo?: SiloHandlers;
   readonly admin?: AdminHandlers;
+  readonly enrol?: EnrolHandlers;
   readonly transport?: ServerTransportOptions;
   /** Default plaintext. */
-  readonly security?: Security;
-  /** For metrics. */
+  readonly security?: ServerSecurity;
+  /** Asked before every call; default: everyone may. */
+  readonly guard?: CallGuard;
+  /** For metrics and evidence. */
   readonly onCallEnd?: (end: CallEnd) => void;
   /** For the log: what a handler threw, with details and cause, before the caller is told the clear message only. */
   readonly onHandlerError?: OnHandlerError;
@@ -57,110 +40,72 @@ export interface RpcServer {
   listen(address: string): Promise<number>;
   /** What grpc.health.v1 answers, for '' (the whole server) and every service. SERVING after listen. */
   setServing(serving: boolean): void;
+  /** The server's own certificate for connections from now on: renewal without a restart. */
+  useCredential(credential: Extract<ServerSecurity, { kind: 'tls' }>['credential']): void;
+  /** Ends the open calls of parties that `match` with `reason`, and cuts their connections; returns how many connections or calls. */
+  expel(match: (caller: CertificateFacts) => boolean, reason: FedrotError): number;
   /** Health says NOT_SERVING, no new calls; those under way get `graceMs` (default 5,000), then are cut. Idempotent. */
   close(graceMs?: number): Promise<void>;
 }
 
-const SERVICES = { silo: siloService, admin: adminService } as const;
+const SERVICES = { silo: siloService, admin: adminService, enrol: enrolService } as const;
 
-/** A status as grpc-js hands it on. */
-interface Sent {
-  readonly code: status;
-  readonly details: string;
-  readonly metadata?: Metadata | null;
-}
+/** A signed stream shows its first message within so long; ms. */
+const FIRST_MESSAGE_MS = 30_000;
 
-type LooseHandlers = Readonly<Record<string, (...args: never[]) => unknown>>;
-
-/** Wraps every handler for grpc-js; a missing one is a programming error found at once. */
-function implementation(
-  { name, methods }: Service,
-  handlers: LooseHandlers,
-  onError: OnHandlerError,
-): { definition: ServiceDefinition; handlers: UntypedServiceImplementation } {
-  const adapted: UntypedServiceImplementation = {};
-  const decoding: Record<string, Method> = {};
-  for (const [key, method] of Object.entries(methods)) {
-    const methodName = handlerName(key);
-    const handler = handlers[methodName];
-    if (handler === undefined) throw new FedrotError('internal', `${name} has no handler for ${methodName}`);
-    const names = { service: name, method: methodName };
-    const bound = handler.bind(handlers);
-    const adapt = method.requestStream
-      ? adaptClientStream
-      : method.responseStream
-        ? adaptServerStream
-        : adaptUnary;
-    adapted[key] = adapt(bound as never, names, onError) as UntypedServiceImplementation[string];
-    decoding[key] = { ...method, requestDeserialize: decodeRequest(method) };
-  }
-  return { definition: decoding, handlers: adapted };
-}
-
-/** A status with its code trailer; statuses of grpc-js itself get one and, where theirs is unclear, a better message. */
-function withTrailer(given: Sent, maxMessageBytes: number): Sent {
-  if (given.code === status.OK || (given.metadata?.get(CODE_TRAILER).length ?? 0) > 0) return given;
-  const code = codeOfStatus({ code: given.code, details: given.details, metadata: null });
-  const metadata = given.metadata?.clone() ?? new Metadata();
-  metadata.set(CODE_TRAILER, code);
-  const details =
-    code === 'message_too_large'
-      ? `${given.details}: this server takes messages of at most ${maxMessageBytes} bytes; send tensors in chunks`
-      : given.details;
-  return { ...given, details, metadata };
-}
-
-/**
- * Gives every status that leaves the server its code trailer, and reports it. grpc-js sends some statuses itself (a
- * message over the limit, a passed deadline) through the same method of the same object, so this sees all of them.
- */
-function statusObserver(onCallEnd: (end: CallEnd) => void, maxMessageBytes: number): ServerInterceptor {
-  return (method, call) => {
-    const [, servicePath = '', methodName = ''] = method.path.split('/');
-    const service = servicePath.slice(servicePath.lastIndexOf('.') + 1);
-    const send = call.sendStatus.bind(call);
-    let ended = false;
-    call.sendStatus = (given): void => {
-      const final = withTrailer(given as Sent, maxMessageBytes);
-      if (!ended) {
-        ended = true;
-        onCallEnd({
-          service,
-          method: methodName,
-          code: final.code === status.OK ? 'ok' : codeOfStatus(final),
-        });
-      }
-      send(final);
-    };
-    return new ServerInterceptingCall(call);
-  };
-}
-
-/** A server with the given services, grpc.health.v1 and server reflection. */
+/** A server with the given services, grpc.health.v1 and, where callers are known by their connection, server reflection. */
 export function createRpcServer(options: RpcServerOptions): RpcServer {
   // What fails is reported by us; grpc-js would print it a second time.
   setLogVerbosity(logVerbosity.NONE);
+  const { guard, security = PLAINTEXT } = options;
+  const signed = guard?.signed === true;
+  const open = new OpenCalls();
+  let listener: SecureListener | undefined;
+  const problemOf = (peer: string): string | undefined => listener?.problemOf(peer);
+  const maxMessageBytes = options.transport?.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
+  const observer = statusObserver(options.onCallEnd ?? (() => undefined), maxMessageBytes);
   const server = new Server({
     ...serverChannelOptions(options.transport),
-    interceptors: [
-      statusObserver(
-        options.onCallEnd ?? (() => undefined),
-        options.transport?.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
-      ),
-    ],
+    // A signed call is admitted by its adapter, which sees the first message; all others when their headers are there.
+    interceptors:
+      guard === undefined
+        ? [observer]
+        : [
+            observer,
+            gate((call) => {
+              if (!signed || !call.service.startsWith('fedrot.')) guard.admit(call);
+            }, problemOf),
+          ],
   });
+  const admit = (service: string, method: string) => (call: AnyCall, first: object | undefined) =>
+    guard?.[signed ? 'admit' : 'identify']({
+      service: `fedrot.v1.${service}`,
+      method,
+      peer: call.getPeer(),
+      certificate: certificateOf(call as unknown as Parameters<typeof certificateOf>[0]),
+      certificateProblem: problemOf(call.getPeer()),
+      ...(signed && { body: first === undefined ? undefined : rawBytesOf(first) }),
+      metadata: (key) => firstValue(call.metadata, key),
+    });
   const served = [''];
-  for (const key of ['silo', 'admin'] as const) {
+  for (const key of ['silo', 'admin', 'enrol'] as const) {
     const handlers = options[key];
     if (handlers === undefined) continue;
     const service = SERVICES[key];
-    const wrapped = implementation(service, handlers, options.onHandlerError ?? (() => undefined));
+    const adaptingOf = (method: string, handler: string): Adapting => ({
+      names: { service: service.name, method: handler },
+      onError: options.onHandlerError ?? (() => undefined),
+      open,
+      admit: admit(service.name, method),
+      ...(signed && { firstMessageMs: FIRST_MESSAGE_MS }),
+    });
+    const wrapped = implementation(service, handlers, adaptingOf, signed);
     server.addService(wrapped.definition, wrapped.handlers);
     served.push(`fedrot.v1.${service.name}`);
   }
   const health = new HealthImplementation();
   health.addToServer(server);
-  new ReflectionService(reflectionPackage).addToServer(server);
+  if (!signed) new ReflectionService(reflectionPackage).addToServer(server);
 
   const setServing = (serving: boolean): void => {
     for (const name of served) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
@@ -171,13 +116,27 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   return {
     setServing,
     async listen(address) {
-      const port = await bind(server, address, options.security ?? PLAINTEXT);
+      let port: number;
+      if (security.kind === 'plaintext') port = await bind(server, address);
+      else {
+        const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+        listener = await listenSecurely(splitAddress(address), security, (socket) => {
+          injector.injectConnection(socket);
+        });
+        ({ port } = listener);
+      }
       setServing(true);
       return port;
+    },
+    useCredential: (credential) => listener?.useCredential(credential),
+    expel: (match, reason) => {
+      const calls = open.end(match, reason);
+      return listener?.cut(match) ?? calls;
     },
     close(graceMs = 5000) {
       closing ??= (async () => {
         setServing(false);
+        listener?.close();
         await shutDown(server, graceMs);
       })();
       return closing;
@@ -185,9 +144,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   };
 }
 
-function bind(server: Server, address: string, security: Security): Promise<number> {
+function bind(server: Server, address: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, serverCredentials(security), (error, port) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
       if (error === null) resolve(port);
       else
         reject(

@@ -2,6 +2,7 @@ import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
 import type { CallContext } from './call-context.js';
 import type { AdminServiceDefinition, AdminServiceHandlers } from './gen/fedrot/v1/AdminService.js';
+import type { EnrolServiceDefinition, EnrolServiceHandlers } from './gen/fedrot/v1/EnrolService.js';
 import type { SiloServiceDefinition, SiloServiceHandlers } from './gen/fedrot/v1/SiloService.js';
 
 /** The named members of a generated interface, without its index signature. */
@@ -82,7 +83,9 @@ type ClientOf<Handles, Definition> = {
  */
 export type SiloHandlers = HandlersOf<SiloServiceHandlers, SiloServiceDefinition>;
 export type AdminHandlers = HandlersOf<AdminServiceHandlers, AdminServiceDefinition>;
+export type EnrolHandlers = HandlersOf<EnrolServiceHandlers, EnrolServiceDefinition>;
 
 /** The same services seen by a client; every failure is a FedrotError. */
 export type SiloCalls = ClientOf<SiloServiceHandlers, SiloServiceDefinition>;
 export type AdminCalls = ClientOf<AdminServiceHandlers, AdminServiceDefinition>;
+export type EnrolCalls = ClientOf<EnrolServiceHandlers, EnrolServiceDefinition>;

@@ -129,10 +129,40 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
   );
 }
 
+/** What TLS says when it fails, in words that say what to do. */
+const TLS_PROBLEMS: readonly { readonly text: RegExp; readonly meaning: string }[] = [
+  {
+    text: /alert protocol version|unsupported protocol|no protocols available/i,
+    meaning: 'the two sides have no TLS version in common; fedrot speaks TLS 1.3 (1.2 only where configured)',
+  },
+  {
+    text: /wrong version number|packet length too long|first record does not look/i,
+    meaning:
+      'the other side does not speak TLS: is this the coordinator’s port, and is it configured for TLS?',
+  },
+  {
+    text: /does not match certificate's altnames|ALTNAME_INVALID/i,
+    meaning:
+      "the coordinator's certificate is for other host names; connect by one of them, or add this one to security.hosts of the coordinator",
+  },
+  { text: /certificate has expired|CERT_HAS_EXPIRED/i, meaning: "the coordinator's certificate has expired" },
+  {
+    text: /self[- ]signed certificate|unable to get (local )?issuer|unable to verify/i,
+    meaning:
+      "the coordinator's certificate does not come from an authority that is trusted here: another coordinator, or something in between that opens TLS",
+  },
+];
+
+function withTlsMeaning(details: string): string {
+  const known = TLS_PROBLEMS.find(({ text }) => text.test(details));
+  return known === undefined ? details : `${known.meaning} (${details})`;
+}
+
 /** What a gRPC client call threw, as a FedrotError; network failures become `unavailable`. Other errors pass through asFedrotError. */
 export function fromServiceError(thrown: unknown): FedrotError {
   if (!isServiceError(thrown)) return asFedrotError(thrown);
-  return new FedrotError(codeOfStatus(thrown), thrown.details, {
+  const code = codeOfStatus(thrown);
+  return new FedrotError(code, code === 'unavailable' ? withTlsMeaning(thrown.details) : thrown.details, {
     cause: thrown,
     details: { grpcStatus: status[thrown.code] },
   });

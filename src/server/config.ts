@@ -27,7 +27,93 @@ export const coordinatorConfigSchema = z.strictObject({
     .min(1)
     .describe('folder of database, adapters, updates and bundles; created where it is missing'),
   grpc: listener(9470).prefault({}).describe('for silos and operators'),
-  http: listener(9471).prefault({}).describe('for /metrics, /healthz and /readyz'),
+  http: listener(9471)
+    .extend({
+      auth: z
+        .enum(['auto', 'none', 'token'])
+        .default('auto')
+        .describe(
+          'who may ask for more than /healthz and /readyz: auto asks for a bearer token unless the address is loopback',
+        ),
+      tokenFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'file with that token, mode 0600; default pki/http-token in the data folder, made where it is missing',
+        ),
+    })
+    .prefault({})
+    .describe('for /metrics, /healthz and /readyz'),
+  security: z
+    .strictObject({
+      mode: z
+        .enum(['auto', 'plaintext', 'tls', 'balancer'])
+        .default('auto')
+        .describe(
+          'auto is plaintext on loopback and tls elsewhere; balancer is for TLS that ends at a load balancer: requests are signed',
+        ),
+      name: z
+        .string()
+        .regex(
+          /^[a-z0-9][a-z0-9._-]{0,62}$/,
+          'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
+        )
+        .default('main')
+        .describe("the coordinator's name: in its certificate, and whom signed requests are for"),
+      consortium: z
+        .string()
+        .regex(
+          /^[a-z0-9][a-z0-9._-]{0,62}$/,
+          'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
+        )
+        .default('fedrot')
+        .describe('name of the authority that is made on first start'),
+      hosts: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          'names and addresses under which silos reach the coordinator, beside those of this machine',
+        ),
+      minTlsVersion: z
+        .enum(['TLSv1.3', 'TLSv1.2'])
+        .default('TLSv1.3')
+        .describe('oldest TLS version that is spoken'),
+      certificateDays: z
+        .number()
+        .positive()
+        .max(825)
+        .default(90)
+        .describe('how long certificates of silos and operators are valid; they are renewed by themselves'),
+      authority: z
+        .strictObject({
+          certificate: z
+            .string()
+            .min(1)
+            .optional()
+            .describe('an own authority: PEM, the issuing certificate first, then its chain'),
+          key: z.string().min(1).optional().describe('its private key: PEM, mode 0600'),
+          root: z.string().min(1).optional().describe('the root, where the chain does not end with it'),
+        })
+        .prefault({})
+        .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+          message: 'certificate and key belong together: give both or none',
+        }),
+    })
+    .prefault({})
+    .describe('who may join (docs/security.md)'),
+  retention: z
+    .strictObject({
+      keepUpdatesMs: z
+        .int()
+        .min(0)
+        .max(10 * 365 * 86_400_000)
+        .default(7 * 86_400_000)
+        .describe(
+          'raw updates are deleted so long after their round was published; manifests and adapters stay',
+        ),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       maxUpdateBytes: z
@@ -52,6 +138,40 @@ export const coordinatorConfigSchema = z.strictObject({
         .max(100_000)
         .default(128)
         .describe('calls in flight on one connection'),
+      maxConnections: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(10_000)
+        .describe('TLS connections at the same time'),
+      maxConnectionsPerAddress: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(1000)
+        .describe('TLS connections from one address at the same time'),
+      callsPerSecond: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(200)
+        .describe('calls of one party in a second; five times as many at once'),
+      maxUploadsPerSilo: z.int().min(1).max(1000).default(4).describe('uploads of one silo at the same time'),
+      maxUploadBytesPerDay: z
+        .int()
+        .min(1)
+        .default(256 * GIB)
+        .describe('what one silo may upload within 24 hours, bytes'),
+      maxUpdateNorm: z
+        .number()
+        .positive()
+        .default(1e6)
+        .describe('Euclidean norm of all values of one update'),
+      minFreeDiskBytes: z
+        .int()
+        .min(0)
+        .default(256 * 1024 * KIB)
+        .describe('uploads are refused when less than this would stay free, bytes'),
     })
     .prefault({}),
   chunkBytes: z

@@ -1,7 +1,8 @@
 import { serve, type ServerType } from '@hono/node-server';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { FedrotError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { tokenMatches } from '../pki/secret-token.js';
 
 export interface HttpOptions {
   readonly host: string;
@@ -10,6 +11,8 @@ export interface HttpOptions {
   readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
   /** Reasons why no work can be taken; empty when ready. */
   readonly notReady: () => Promise<readonly string[]>;
+  /** SHA-256 of the bearer token that everything but /healthz and /readyz needs, hex; default: none is needed. */
+  readonly tokenSha256?: string;
   /** Adds routes, e.g. the dashboard's. */
   readonly extend?: (app: Hono) => void;
 }
@@ -22,6 +25,8 @@ export interface HttpServer {
 /** /metrics for Prometheus, /healthz (the process lives) and /readyz (it can work), and whatever `extend` adds. */
 export function createHttpApp(options: Omit<HttpOptions, 'host' | 'port'>): Hono {
   const app = new Hono();
+  const { tokenSha256 } = options;
+  if (tokenSha256 !== undefined) app.use(requireToken(tokenSha256));
   app.get('/healthz', (context) => context.text('ok\n'));
   app.get('/readyz', async (context) => {
     const reasons = await options.notReady();
@@ -40,6 +45,25 @@ export function createHttpApp(options: Omit<HttpOptions, 'host' | 'port'>): Hono
     return context.text('internal error; the log says more\n', 500);
   });
   return app;
+}
+
+/** What load balancers and orchestrators ask without a credential. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+
+function requireToken(sha256: string): MiddlewareHandler {
+  return async (context, next) => {
+    const [scheme = '', token = ''] = (context.req.header('authorization') ?? '').split(' ');
+    const isGood = scheme.toLowerCase() === 'bearer' && tokenMatches(token, sha256);
+    if (OPEN_PATHS.has(context.req.path) || isGood) {
+      await next();
+      return;
+    }
+    context.header('WWW-Authenticate', 'Bearer realm="fedrot"');
+    return context.text(
+      'a token is needed: Authorization: Bearer … (http.tokenFile of the coordinator)\n',
+      401,
+    );
+  };
 }
 
 /** Throws unavailable where the address cannot be listened on. */

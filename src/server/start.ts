@@ -4,15 +4,24 @@ import type { Hono } from 'hono';
 import { systemClock, type Clock } from '../clock.js';
 import { asFedrotError } from '../errors.js';
 import { silentLogger, type Logger } from '../log.js';
-import type { Security } from '../rpc/credentials.js';
-import { createRpcServer, type CallEnd, type RpcServer } from '../rpc/server.js';
+import type { CallEnd } from '../rpc/interceptors.js';
+import { createRpcServer, type RpcServer } from '../rpc/server.js';
+import type { Access } from './access/access.js';
+import { httpTokenSha256 } from './access/http-token.js';
+import { accessFolders } from './access/open-access.js';
+import { securityMode } from './access/security-mode.js';
+import { openTrust, type Trust } from './access/trust.js';
 import { aggregateInWorker, type Aggregate } from './aggregation/run-aggregation.js';
 import type { CoordinatorConfig } from './config.js';
 import { Coordinator } from './coordinator/coordinator.js';
 import { startHttp, type HttpServer } from './http.js';
 import { CoordinatorMetrics } from './metrics.js';
+import { openEvidence } from './evidence/open-evidence.js';
+import { Retention } from './evidence/retention.js';
+import { createAccessService } from './services/access-service.js';
 import { createAdminService } from './services/admin-service.js';
-import { trustClaims, type Identity } from './services/identity.js';
+import { createEnrolService } from './services/enrol-service.js';
+import { byCertificate, trustClaims, type Identity } from './services/identity.js';
 import { createSiloService } from './services/silo-service.js';
 import { BundleFolder } from './spool/bundle-folder.js';
 import { TensorSpool } from './spool/tensor-spool.js';
@@ -25,10 +34,8 @@ export interface StartOptions {
   readonly logger?: Logger;
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** Default: believes what messages say. */
+  /** Default: by certificate; in plaintext it believes what messages say. */
   readonly identity?: Identity;
-  /** Default: plaintext. */
-  readonly security?: Security;
   /** Default: in a worker thread. */
   readonly aggregate?: Aggregate;
   /** Told to silos, e.g. 0.1.0. */
@@ -41,44 +48,70 @@ export interface RunningCoordinator {
   /** The ports that were really taken. */
   readonly grpcPort: number;
   readonly httpPort: number;
+  /** Who may join; how `security.mode` came out. */
+  readonly access: Access;
   /** Drains: no new calls, assignments or rounds; uploads under way get config.shutdownGraceMs; then everything is closed. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
  * Starts a coordinator on its data folder, carrying on with the runs that it finds there. Throws unavailable (an
- * address is taken), already_exists (another coordinator has the folder), storage_full, storage_failed, storage_corrupt.
+ * address is taken), already_exists (another coordinator has the folder), config_invalid (plain text off loopback), storage_full,
+ * storage_failed, storage_corrupt (a database, audit log or list of revocations that was changed).
  */
 export async function startCoordinator(
   config: CoordinatorConfig,
   options: StartOptions = {},
 ): Promise<RunningCoordinator> {
-  const { logger = silentLogger, clock = systemClock, identity = trustClaims } = options;
+  const { logger = silentLogger, clock = systemClock, softwareVersion = '' } = options;
+  securityMode(config);
   const metrics = new CoordinatorMetrics();
   const store = await openStore(config.dataFolder);
   const undo: (() => Promise<unknown>)[] = [() => store.close()];
   try {
+    const trust = await openTrust({ config, store, clock, logger });
+    const { access, audit } = trust;
+    undo.unshift(() => trust.close());
+    const spool = await TensorSpool.open(join(config.dataFolder, 'tensors'));
+    const evidence = openEvidence(trust, { config, store, spool, clock, softwareVersion });
     const coordinator = await Coordinator.open({
       config,
       store,
-      spool: await TensorSpool.open(join(config.dataFolder, 'tensors')),
+      spool,
       bundles: await BundleFolder.open(join(config.dataFolder, 'bundles')),
       metrics,
       clock,
       logger,
       aggregate: options.aggregate ?? aggregateInWorker,
+      evidence,
+      onCorrupt: trust.onCorrupt,
     });
-    undo[0] = () => coordinator.close();
+    undo[undo.length - 1] = () => coordinator.close();
+    const identity = options.identity ?? (access.mode === 'plaintext' ? trustClaims : byCertificate);
     const rpc = createRpcServer({
-      silo: createSiloService({ coordinator, identity, softwareVersion: options.softwareVersion ?? '' }),
-      admin: createAdminService({ coordinator, identity }),
+      silo: createSiloService({ coordinator, identity, softwareVersion }),
+      admin: createAdminService({
+        coordinator,
+        identity,
+        audit,
+        signing: { roots: [access.authority.root], signer: access.signer, now: () => clock.now() },
+        access: createAccessService({
+          coordinator,
+          access,
+          audit,
+          auditFile: accessFolders(config.dataFolder).audit,
+          manifests: (runId) => evidence.read(runId),
+        }),
+      }),
+      enrol: createEnrolService(access, audit),
       transport: {
         maxMessageBytes: config.limits.maxMessageBytes,
         maxConcurrentStreams: config.limits.maxConcurrentStreams,
       },
-      ...(options.security === undefined ? {} : { security: options.security }),
+      ...trust.rpc,
       onCallEnd: (end) => {
         countCall(metrics, end);
+        trust.onCallEnd(end);
       },
       onHandlerError: (thrown, { service, method, peer }) => {
         const { code, message } = asFedrotError(thrown);
@@ -91,9 +124,14 @@ export async function startCoordinator(
     });
     undo.unshift(() => rpc.close(0));
     const grpcPort = await rpc.listen(address(config.grpc));
+    trust.attach(rpc);
+    const tokenSha256 = httpTokenSha256(config);
+    const { host, port } = config.http;
     const http = await startHttp({
-      ...config.http,
+      host,
+      port,
       logger,
+      ...(tokenSha256 !== undefined && { tokenSha256 }),
       metrics: async () => ({
         body: await metrics.render(() => {
           gaugeStates(metrics, coordinator);
@@ -103,9 +141,21 @@ export async function startCoordinator(
       notReady: () => reasonsNotReady(coordinator),
       extend: (app) => options.extendHttp?.(app, coordinator),
     });
+    await audit.record({
+      actor: `coordinator:${config.security.name}`,
+      action: 'coordinator.start',
+      object: softwareVersion || 'fedrot',
+      outcome: 'ok',
+      detail: access.mode,
+    });
     coordinator.start();
-    logger.info({ grpcPort, httpPort: http.port, dataFolder: config.dataFolder }, 'coordinator is ready');
-    return running({ coordinator, rpc, http, grpcPort, graceMs: config.shutdownGraceMs, logger });
+    const retention = new Retention({ store, spool, audit, clock, logger, ...config.retention });
+    retention.start();
+    logger.info(
+      { grpcPort, httpPort: http.port, security: access.mode, dataFolder: config.dataFolder },
+      'coordinator is ready',
+    );
+    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention });
   } catch (thrown) {
     for (const step of undo) await step();
     throw thrown;
@@ -124,20 +174,25 @@ function running(parts: {
   rpc: RpcServer;
   http: HttpServer;
   grpcPort: number;
-  graceMs: number;
+  config: CoordinatorConfig;
   logger: Logger;
+  trust: Trust;
+  retention: Retention;
 }): RunningCoordinator {
-  const { coordinator, rpc, http, grpcPort, graceMs, logger } = parts;
+  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     logger.info('coordinator is draining');
     coordinator.drain();
-    await rpc.close(graceMs);
+    await rpc.close(config.shutdownGraceMs);
+    await retention.close();
+    await trust.stopped();
     await coordinator.close();
     await http.close();
+    await trust.close();
     logger.info('coordinator has stopped');
   };
-  return { grpcPort, httpPort: http.port, close: () => (closing ??= close()) };
+  return { grpcPort, httpPort: http.port, access: trust.access, close: () => (closing ??= close()) };
 }
 
 /** host:port, with IPv6 addresses in brackets. */

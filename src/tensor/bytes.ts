@@ -62,6 +62,16 @@ const FIRST_NOT_FINITE: Readonly<Record<WireDType, (bytes: Uint8Array) => number
   bf16: (bytes) => firstWith16(bytes, 0x7f80),
 };
 
+/** Sum of the squares of all elements, in float64. The bytes are whole elements at any address. */
+export function squareSum(bytes: Uint8Array, dtype: WireDType): number {
+  const at = aligned(bytes, 4);
+  const values =
+    dtype === 'f32' ? new Float32Array(at.buffer, at.byteOffset, at.length >>> 2) : DECODE[dtype](bytes);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return sum;
+}
+
 /** Index of the first element that is NaN or infinite, −1 if there is none. The bytes are whole elements at any address. */
 export function firstNotFinite(bytes: Uint8Array, dtype: WireDType): number {
   return FIRST_NOT_FINITE[dtype](bytes);

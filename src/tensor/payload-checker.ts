@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual, type Hash } from 'node:crypto';
 import { FedrotError } from '../errors.js';
-import { firstNotFinite } from './bytes.js';
+import { firstNotFinite, squareSum } from './bytes.js';
 import { canonicalHeader, checkCanonical, payloadBytes, tensorBytes } from './canonical.js';
 import { BYTES_PER_ELEMENT } from './dtype.js';
 import type { TensorInfo } from './tensor.js';
@@ -15,6 +15,7 @@ export class PayloadChecker {
   readonly #tensors: readonly TensorInfo[];
   readonly #hash: Hash;
   #received = 0;
+  #squares = 0;
   /** The tensor that the next byte belongs to, and how many of its bytes were seen. */
   #tensor = 0;
   #within = 0;
@@ -33,6 +34,11 @@ export class PayloadChecker {
   /** Payload bytes that were taken so far: where the next chunk begins. */
   get received(): number {
     return this.#received;
+  }
+
+  /** Euclidean norm of all elements that were taken so far. */
+  get norm(): number {
+    return Math.sqrt(this.#squares);
   }
 
   /** Takes the next chunk. Throws stream_truncated (bytes skipped or repeated), message_too_large, tensor_not_finite. */
@@ -105,7 +111,10 @@ export class PayloadChecker {
 
   #refuse(tensor: TensorInfo, elements: Uint8Array, within: number): void {
     const at = firstNotFinite(elements, tensor.dtype);
-    if (at < 0) return;
+    if (at < 0) {
+      this.#squares += squareSum(elements, tensor.dtype);
+      return;
+    }
     const index = within / BYTES_PER_ELEMENT[tensor.dtype] + at;
     throw new FedrotError(
       'tensor_not_finite',

@@ -38,6 +38,15 @@ export function adminHandlers(given: Partial<AdminHandlers> = {}): AdminHandlers
     fetchAdapter: refuseStream,
     pushBundleFile: refuse,
     listBundles: refuse,
+    createToken: refuse,
+    listTokens: refuse,
+    revokeToken: refuse,
+    revokeParty: refuse,
+    readmitParty: refuse,
+    getAuthority: refuse,
+    listRoundManifests: refuse,
+    fetchUpdate: refuseStream,
+    readAudit: refuseStream,
     ...given,
   };
 }

@@ -22,7 +22,9 @@ export async function createRun(
   const file = encodeTensorFile(tensors);
   const payload = file.bytes.subarray(file.bytes.length - manifest.payloadBytes);
   function* requests(): Generator<CreateRunRequestInput> {
-    yield { begin: { specJson: JSON.stringify(spec), manifest, runId } };
+    yield {
+      begin: { specJson: JSON.stringify(spec), manifest, runId, sha256: Buffer.from(file.sha256, 'hex') },
+    };
     for (const chunk of chunksOf(payload)) yield { chunk };
     yield { digest: { sha256: Buffer.from(file.sha256, 'hex') } };
   }

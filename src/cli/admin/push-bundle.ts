@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MANIFEST_FILE } from '../../model/bundle-manifest.js';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../../model/bundle-manifest.js';
 import type { Bundle } from '../../model/bundle.js';
+import { digestFile } from '../../model/file-digest.js';
 import type { PushBundleFileRequestInput } from '../../rpc/gen/fedrot/v1/PushBundleFileRequest.js';
 import { fileChunks } from './chunks.js';
 import type { AdminClient } from './connect.js';
@@ -24,6 +25,16 @@ async function filesOf({ folder, manifest, sha256 }: Bundle): Promise<OutgoingFi
   return [...manifest.files, { name: MANIFEST_FILE, bytes: size, sha256 }];
 }
 
+/** The signature of `fedrot bundle sign`, where there is one. */
+async function signatureOf({ folder }: Bundle): Promise<OutgoingFile[]> {
+  try {
+    const { bytes, sha256 } = await digestFile(join(folder, SIGNATURE_FILE));
+    return [{ name: SIGNATURE_FILE, bytes, sha256 }];
+  } catch {
+    return [];
+  }
+}
+
 /** Whether the coordinator has the whole bundle. */
 export async function hasBundle(admin: AdminClient, sha256: string): Promise<boolean> {
   const { bundles } = await admin.listBundles({});
@@ -36,8 +47,11 @@ export async function pushBundle(
   bundle: Bundle,
   onProgress: (progress: PushProgress) => void = () => undefined,
 ): Promise<number> {
-  if (await hasBundle(admin, bundle.sha256)) return 0;
-  const files = await filesOf(bundle);
+  const signature = await signatureOf(bundle);
+  const present = await hasBundle(admin, bundle.sha256);
+  // The signature goes first: the coordinator signs what comes without one. A new one replaces an old one.
+  const files = [...signature, ...(present ? [] : await filesOf(bundle))];
+  if (files.length === 0) return 0;
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let sentBytes = 0;
   async function* requests({
@@ -45,7 +59,9 @@ export async function pushBundle(
     bytes,
     sha256,
   }: OutgoingFile): AsyncGenerator<PushBundleFileRequestInput> {
-    yield { begin: { bundleSha256: bundle.sha256, file: name, bytes } };
+    yield {
+      begin: { bundleSha256: bundle.sha256, file: name, bytes, sha256: Buffer.from(sha256, 'hex') },
+    };
     for await (const chunk of fileChunks(join(bundle.folder, name), bytes)) {
       yield { chunk };
       sentBytes += chunk.data.length;

@@ -3,6 +3,7 @@ import { FedrotError } from '../../errors.js';
 import type { AdapterRef } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import { parseRunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin, type AdminClient } from '../admin/connect.js';
+import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { readValue } from '../config/read-value.js';
 import { formatBytes } from '../format.js';
@@ -21,6 +22,7 @@ const buildList: BuildCommand = (context) =>
   leaf('list', "list a run's published adapters; version 0 is the initial one")
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const { adapters } = await withAdmin(coordinatorAddress(command, context), (admin) =>
@@ -62,6 +64,7 @@ const buildGet: BuildCommand = (context) =>
       new Option('--base-model <name>', 'what Python loads as the base model: kept in adapter_config.json'),
     )
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (runId: string, flags: GetFlags, command: Command) => {
       const [{ fetchAdapter }, { writePeftAdapter }] = await Promise.all([

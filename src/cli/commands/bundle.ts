@@ -1,15 +1,18 @@
 import type { Command } from 'commander';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
+import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatBytes } from '../format.js';
 import type { BundleInfo } from '../../rpc/gen/fedrot/v1/BundleInfo.js';
 import { formatTable, type Column } from '../table.js';
 import { buildCreate } from './bundle-create.js';
+import { buildSign } from './bundle-sign.js';
 
 const buildPush: BuildCommand = (context) =>
   leaf('push', 'send a bundle to the coordinator, which hands it to silos')
     .argument('<folder>', 'folder of the bundle')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (folder: string, options: { json?: boolean }, command: Command) => {
       const [{ openBundle }, { pushBundle }] = await Promise.all([
@@ -35,6 +38,7 @@ const COLUMNS: readonly Column<BundleInfo>[] = [
 const buildList: BuildCommand = (context) =>
   leaf('list', 'list the bundles that the coordinator holds')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (options: { json?: boolean }, command: Command) => {
       const { bundles } = await withAdmin(coordinatorAddress(command, context), (admin) =>
@@ -50,6 +54,7 @@ const buildList: BuildCommand = (context) =>
 export const build: BuildCommand = (context) =>
   group('bundle', 'make a bundle of model and tokenizer, push it, list them', [
     buildCreate(context),
+    buildSign(context),
     buildPush(context),
     buildList(context),
   ]);

@@ -36,8 +36,10 @@ export const build: BuildCommand = (context) => {
         logger,
         softwareVersion: packageVersion(),
       });
-      const { grpcPort, httpPort } = coordinator;
-      return { ready: { grpcPort, httpPort }, close: () => coordinator.close() };
+      const { grpcPort, httpPort, access } = coordinator;
+      const trust =
+        access.mode === 'plaintext' ? {} : { security: access.mode, fingerprint: access.fingerprint };
+      return { ready: { grpcPort, httpPort, ...trust }, close: () => coordinator.close() };
     };
     await runDaemon(start, flags, context, logger);
   });

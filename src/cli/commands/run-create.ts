@@ -3,6 +3,7 @@ import { FedrotError } from '../../errors.js';
 import type { BundleTask } from '../../model/tasks.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
+import { credentialOption } from '../admin/security.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
 import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
@@ -46,6 +47,7 @@ export const buildCreate: BuildCommand = (context) => {
     .addOption(new Option('--run-id <id>', 'id of the run; made from its name by default'))
     .addOption(new Option('--dry-run', 'check and print the specification, create nothing'))
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (flags: CreateFlags) => {
       const { openBundle } = await import('../../model/bundle.js');

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { withAdmin, coordinatorAddress, coordinatorOption } from '../admin/connect.js';
+import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { Exit } from '../failure.js';
 import { formatTime } from '../format.js';
@@ -13,6 +14,7 @@ import { buildCreate } from './run-create.js';
 const buildList: BuildCommand = (context) =>
   leaf('list', 'list runs')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (options: { json?: boolean }, command: Command) => {
       const { runs } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listRuns({}));
@@ -24,6 +26,7 @@ const buildShow: BuildCommand = (context) =>
   leaf('show', 'show one run')
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const run = await withAdmin(coordinatorAddress(command, context), (admin) => admin.getRun({ runId }));
@@ -34,6 +37,7 @@ const buildWatch: BuildCommand = (context) =>
   leaf('watch', 'follow a run until it ends; exits with 1 where it failed or was stopped')
     .argument('<run>', 'id of the run')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(new Option('--json', 'print every change as a JSON line'))
     .action(async (runId: string, options: { json?: boolean }, command: Command) => {
       const narrator = new RunNarrator();
@@ -58,6 +62,7 @@ const buildStop: BuildCommand = (context) =>
     .argument('<run>', 'id of the run')
     .addOption(new Option('--reason <text>', 'kept with the run').default('stopped by an operator'))
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (runId: string, options: { json?: boolean; reason: string }, command: Command) => {
       const run = await withAdmin(coordinatorAddress(command, context), (admin) =>

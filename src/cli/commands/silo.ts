@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
+import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatTime } from '../format.js';
 import type { Silo } from '../../rpc/gen/fedrot/v1/Silo.js';
 import { formatTable, type Column } from '../table.js';
+import { buildReadmit, buildRevoke } from './silo-access.js';
 
 const ROLES: Readonly<Record<Silo['role'], string>> = {
   SILO_ROLE_UNSPECIFIED: 'unknown',
@@ -36,6 +38,7 @@ const row = (silo: Silo): Record<string, unknown> => ({
 const buildList: BuildCommand = (context) =>
   leaf('list', 'list the silos that the coordinator knows')
     .addOption(coordinatorOption())
+    .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (options: { json?: boolean }, command: Command) => {
       const { silos } = await withAdmin(coordinatorAddress(command, context), (admin) => admin.listSilos({}));
@@ -43,4 +46,9 @@ const buildList: BuildCommand = (context) =>
       else context.out(formatTable(silos, COLUMNS, 'no silo has registered yet'));
     });
 
-export const build: BuildCommand = (context) => group('silo', 'list silos', [buildList(context)]);
+export const build: BuildCommand = (context) =>
+  group('silo', 'list, revoke and readmit silos', [
+    buildList(context),
+    buildRevoke('silo', context),
+    buildReadmit('silo', context),
+  ]);

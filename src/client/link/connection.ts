@@ -1,9 +1,9 @@
 import type { Clock } from '../../clock.js';
 import { FedrotError } from '../../errors.js';
 import type { Logger } from '../../log.js';
-import type { ClientTransportOptions } from '../../rpc/channel-options.js';
+import type { ClientTransportOptions, ConnectProxy } from '../../rpc/channel-options.js';
 import { createSiloClient, type RpcClient } from '../../rpc/client.js';
-import type { Security } from '../../rpc/credentials.js';
+import type { ClientSecurity } from '../../rpc/credentials.js';
 import type { RegisterRequestInput } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
 import type { RegisterResponse } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
 import {
@@ -27,7 +27,8 @@ export interface ConnectionOptions {
   /** host:port */
   readonly address: string;
   readonly identity: Omit<RegisterRequestInput, 'protocolMin' | 'protocolMax'> & { readonly silo: string };
-  readonly security?: Security;
+  readonly security?: ClientSecurity;
+  readonly proxy?: ConnectProxy;
   readonly transport?: ClientTransportOptions;
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
@@ -44,6 +45,8 @@ export interface ConnectionOptions {
 export class Connection {
   readonly calls: RpcClient<SiloCalls>;
   readonly silo: string;
+  /** host:port, for the journal. */
+  readonly address: string;
   readonly #options: ConnectionOptions;
   readonly #retry: RetryPolicy;
   readonly #closed = new AbortController();
@@ -55,9 +58,11 @@ export class Connection {
     this.#options = options;
     this.#retry = options.retry ?? LINK_RETRY;
     this.silo = options.identity.silo;
+    this.address = options.address;
     this.calls = createSiloClient({
       address: options.address,
       ...(options.security === undefined ? {} : { security: options.security }),
+      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
       ...(options.transport === undefined ? {} : { transport: options.transport }),
       metadata: () => ({ 'fedrot-session': this.#session?.sessionId ?? '' }),
     });
@@ -142,6 +147,8 @@ export class Connection {
         const error = fromServiceError(thrown);
         if (this.#closed.signal.aborted) throw new FedrotError('cancelled', 'the connection was closed');
         if (RETRY_OF_CODE[error.code] !== 'retry' && !this.#everRegistered) throw error;
+        // Revoked or expired: to wait does not help.
+        if (error.code === 'unauthenticated' && failures >= FEW_ATTEMPTS) throw error;
         await this.#wait(`register with ${address}`, error, failures, this.#closed.signal);
       }
     }

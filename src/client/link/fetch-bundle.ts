@@ -5,6 +5,7 @@ import { bundleManifestSchema, MANIFEST_FILE, type BundleFile } from '../../mode
 import { openBundle, type Bundle } from '../../model/bundle.js';
 import { checkJson, parseJsonObject } from '../../model/json-file.js';
 import type { FileStream } from '../../rpc/gen/fedrot/v1/FileStream.js';
+import { requireSignature, type TrustedSigners } from './bundle-signature.js';
 import type { Connection } from './connection.js';
 import { download, exists, type Piece } from './download.js';
 
@@ -22,6 +23,13 @@ async function* pieces(parts: AsyncIterable<FileStream>): AsyncGenerator<Piece, 
   for await (const part of parts) yield piece(part);
 }
 
+export interface BundleRules {
+  /** Default: no signature is asked for. */
+  readonly signers?: TrustedSigners | undefined;
+  /** Throws where so many bytes do not fit. */
+  readonly requireDisk?: (bytes: number) => Promise<void>;
+}
+
 /**
  * The bundle from `<folder>/<sha256>`, or from the coordinator: manifest.json first, its SHA-256 is the bundle's name; then every
  * file that it lists, each checked against the SHA-256 that stands there. Files appear in the folder's final name only together.
@@ -32,8 +40,13 @@ export async function fetchBundle(
   folder: string,
   sha256: string,
   signal: AbortSignal,
+  { signers, requireDisk }: BundleRules = {},
 ): Promise<Bundle> {
   const target = join(folder, sha256);
+  if (signers !== undefined) {
+    await mkdir(folder, { recursive: true });
+    await requireSignature(connection, sha256, join(folder, `${sha256}.sig.json`), signers, signal);
+  }
   if (await exists(target)) return openBundle(target, { verify: false, sha256 });
   const incoming = join(folder, `${sha256}.incoming`);
   await mkdir(incoming, { recursive: true });
@@ -49,7 +62,9 @@ export async function fetchBundle(
       }),
     );
   await get(MANIFEST_FILE, sha256, { maxBytes: MAX_MANIFEST_BYTES });
-  for (const { name, bytes, sha256: fileSha256 } of await listedFiles(join(incoming, MANIFEST_FILE)))
+  const files = await listedFiles(join(incoming, MANIFEST_FILE));
+  await requireDisk?.(files.reduce((sum, { bytes }) => sum + bytes, 0));
+  for (const { name, bytes, sha256: fileSha256 } of files)
     await get(name, fileSha256, { bytes, maxBytes: MAX_FILE_BYTES });
   // Every file was hashed as it came; what remains is that they fit together.
   await verified(incoming, sha256);

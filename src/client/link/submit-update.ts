@@ -1,4 +1,5 @@
 import { FedrotError } from '../../errors.js';
+import type { Journal } from '../../evidence/journal.js';
 import { DEFAULT_CHUNK_BYTES, MAX_CHUNK_BYTES } from '../../rpc/channel-options.js';
 import type { RegisterResponse } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
 import type { SubmitUpdateRequestInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateRequest.js';
@@ -8,6 +9,7 @@ import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { SpooledUpdate } from '../spool.js';
 import type { Connection } from './connection.js';
 import { filePieces } from './file-pieces.js';
+import { journalled } from './journalled.js';
 
 const MIN_CHUNK_BYTES = 16 * 1024;
 
@@ -44,6 +46,7 @@ export async function submitUpdate(
   connection: Connection,
   update: SpooledUpdate,
   target: UpdateTarget,
+  journal: Journal,
   signal: AbortSignal,
 ): Promise<void> {
   const file = openTensorFile(update.path);
@@ -67,9 +70,17 @@ export async function submitUpdate(
         if (status.accepted) return;
         const offset = Math.min(status.durableBytes, file.payloadBytes);
         const payload = { path: update.path, from: file.payloadOffset, size: chunkBytes(session) };
-        const answer = await connection.calls.submitUpdate(parts({ ...begin, offset }, offset, payload), {
-          signal,
-        });
+        const what = {
+          kind: 'update',
+          coordinator: connection.address,
+          run: runId,
+          round,
+          sha256: update.sha256,
+          bytes: file.payloadBytes - offset,
+        } as const;
+        const answer = await journalled(journal, what, () =>
+          connection.calls.submitUpdate(parts({ ...begin, offset }, offset, payload), { signal }),
+        );
         if (!answer.sha256.equals(sha256))
           throw new FedrotError(
             'checksum_mismatch',

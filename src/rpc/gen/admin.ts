@@ -5,20 +5,29 @@ import type { EnumTypeDefinition, MessageTypeDefinition } from '@grpc/proto-load
 import type { AdapterRefInput as _fedrot_v1_AdapterRefInput, AdapterRef as _fedrot_v1_AdapterRef } from './fedrot/v1/AdapterRef.js';
 import type { AdminServiceClient as _fedrot_v1_AdminServiceClient, AdminServiceDefinition as _fedrot_v1_AdminServiceDefinition } from './fedrot/v1/AdminService.js';
 import type { AssignmentInput as _fedrot_v1_AssignmentInput, Assignment as _fedrot_v1_Assignment } from './fedrot/v1/Assignment.js';
+import type { AuditLineInput as _fedrot_v1_AuditLineInput, AuditLine as _fedrot_v1_AuditLine } from './fedrot/v1/AuditLine.js';
 import type { BundleInfoInput as _fedrot_v1_BundleInfoInput, BundleInfo as _fedrot_v1_BundleInfo } from './fedrot/v1/BundleInfo.js';
 import type { CancelTaskInput as _fedrot_v1_CancelTaskInput, CancelTask as _fedrot_v1_CancelTask } from './fedrot/v1/CancelTask.js';
+import type { CertificateResponseInput as _fedrot_v1_CertificateResponseInput, CertificateResponse as _fedrot_v1_CertificateResponse } from './fedrot/v1/CertificateResponse.js';
 import type { ChunkInput as _fedrot_v1_ChunkInput, Chunk as _fedrot_v1_Chunk } from './fedrot/v1/Chunk.js';
 import type { CreateRunBeginInput as _fedrot_v1_CreateRunBeginInput, CreateRunBegin as _fedrot_v1_CreateRunBegin } from './fedrot/v1/CreateRunBegin.js';
 import type { CreateRunRequestInput as _fedrot_v1_CreateRunRequestInput, CreateRunRequest as _fedrot_v1_CreateRunRequest } from './fedrot/v1/CreateRunRequest.js';
 import type { CreateRunResponseInput as _fedrot_v1_CreateRunResponseInput, CreateRunResponse as _fedrot_v1_CreateRunResponse } from './fedrot/v1/CreateRunResponse.js';
+import type { CreateTokenRequestInput as _fedrot_v1_CreateTokenRequestInput, CreateTokenRequest as _fedrot_v1_CreateTokenRequest } from './fedrot/v1/CreateTokenRequest.js';
+import type { CreateTokenResponseInput as _fedrot_v1_CreateTokenResponseInput, CreateTokenResponse as _fedrot_v1_CreateTokenResponse } from './fedrot/v1/CreateTokenResponse.js';
 import type { DigestInput as _fedrot_v1_DigestInput, Digest as _fedrot_v1_Digest } from './fedrot/v1/Digest.js';
+import type { EnrolRequestInput as _fedrot_v1_EnrolRequestInput, EnrolRequest as _fedrot_v1_EnrolRequest } from './fedrot/v1/EnrolRequest.js';
+import type { EnrolServiceClient as _fedrot_v1_EnrolServiceClient, EnrolServiceDefinition as _fedrot_v1_EnrolServiceDefinition } from './fedrot/v1/EnrolService.js';
 import type { EvaluateTaskInput as _fedrot_v1_EvaluateTaskInput, EvaluateTask as _fedrot_v1_EvaluateTask } from './fedrot/v1/EvaluateTask.js';
 import type { EvaluationInput as _fedrot_v1_EvaluationInput, Evaluation as _fedrot_v1_Evaluation } from './fedrot/v1/Evaluation.js';
 import type { FailureRecordInput as _fedrot_v1_FailureRecordInput, FailureRecord as _fedrot_v1_FailureRecord } from './fedrot/v1/FailureRecord.js';
 import type { FetchAdapterRequestInput as _fedrot_v1_FetchAdapterRequestInput, FetchAdapterRequest as _fedrot_v1_FetchAdapterRequest } from './fedrot/v1/FetchAdapterRequest.js';
 import type { FetchBundleFileRequestInput as _fedrot_v1_FetchBundleFileRequestInput, FetchBundleFileRequest as _fedrot_v1_FetchBundleFileRequest } from './fedrot/v1/FetchBundleFileRequest.js';
+import type { FetchUpdateRequestInput as _fedrot_v1_FetchUpdateRequestInput, FetchUpdateRequest as _fedrot_v1_FetchUpdateRequest } from './fedrot/v1/FetchUpdateRequest.js';
 import type { FileInfoInput as _fedrot_v1_FileInfoInput, FileInfo as _fedrot_v1_FileInfo } from './fedrot/v1/FileInfo.js';
 import type { FileStreamInput as _fedrot_v1_FileStreamInput, FileStream as _fedrot_v1_FileStream } from './fedrot/v1/FileStream.js';
+import type { GetAuthorityRequestInput as _fedrot_v1_GetAuthorityRequestInput, GetAuthorityRequest as _fedrot_v1_GetAuthorityRequest } from './fedrot/v1/GetAuthorityRequest.js';
+import type { GetAuthorityResponseInput as _fedrot_v1_GetAuthorityResponseInput, GetAuthorityResponse as _fedrot_v1_GetAuthorityResponse } from './fedrot/v1/GetAuthorityResponse.js';
 import type { GetRunRequestInput as _fedrot_v1_GetRunRequestInput, GetRunRequest as _fedrot_v1_GetRunRequest } from './fedrot/v1/GetRunRequest.js';
 import type { GetUploadStatusRequestInput as _fedrot_v1_GetUploadStatusRequestInput, GetUploadStatusRequest as _fedrot_v1_GetUploadStatusRequest } from './fedrot/v1/GetUploadStatusRequest.js';
 import type { GetUploadStatusResponseInput as _fedrot_v1_GetUploadStatusResponseInput, GetUploadStatusResponse as _fedrot_v1_GetUploadStatusResponse } from './fedrot/v1/GetUploadStatusResponse.js';
@@ -28,19 +37,30 @@ import type { ListAdaptersRequestInput as _fedrot_v1_ListAdaptersRequestInput, L
 import type { ListAdaptersResponseInput as _fedrot_v1_ListAdaptersResponseInput, ListAdaptersResponse as _fedrot_v1_ListAdaptersResponse } from './fedrot/v1/ListAdaptersResponse.js';
 import type { ListBundlesRequestInput as _fedrot_v1_ListBundlesRequestInput, ListBundlesRequest as _fedrot_v1_ListBundlesRequest } from './fedrot/v1/ListBundlesRequest.js';
 import type { ListBundlesResponseInput as _fedrot_v1_ListBundlesResponseInput, ListBundlesResponse as _fedrot_v1_ListBundlesResponse } from './fedrot/v1/ListBundlesResponse.js';
+import type { ListRoundManifestsRequestInput as _fedrot_v1_ListRoundManifestsRequestInput, ListRoundManifestsRequest as _fedrot_v1_ListRoundManifestsRequest } from './fedrot/v1/ListRoundManifestsRequest.js';
+import type { ListRoundManifestsResponseInput as _fedrot_v1_ListRoundManifestsResponseInput, ListRoundManifestsResponse as _fedrot_v1_ListRoundManifestsResponse } from './fedrot/v1/ListRoundManifestsResponse.js';
 import type { ListRunsRequestInput as _fedrot_v1_ListRunsRequestInput, ListRunsRequest as _fedrot_v1_ListRunsRequest } from './fedrot/v1/ListRunsRequest.js';
 import type { ListRunsResponseInput as _fedrot_v1_ListRunsResponseInput, ListRunsResponse as _fedrot_v1_ListRunsResponse } from './fedrot/v1/ListRunsResponse.js';
 import type { ListSilosRequestInput as _fedrot_v1_ListSilosRequestInput, ListSilosRequest as _fedrot_v1_ListSilosRequest } from './fedrot/v1/ListSilosRequest.js';
 import type { ListSilosResponseInput as _fedrot_v1_ListSilosResponseInput, ListSilosResponse as _fedrot_v1_ListSilosResponse } from './fedrot/v1/ListSilosResponse.js';
+import type { ListTokensRequestInput as _fedrot_v1_ListTokensRequestInput, ListTokensRequest as _fedrot_v1_ListTokensRequest } from './fedrot/v1/ListTokensRequest.js';
+import type { ListTokensResponseInput as _fedrot_v1_ListTokensResponseInput, ListTokensResponse as _fedrot_v1_ListTokensResponse } from './fedrot/v1/ListTokensResponse.js';
 import type { PushBundleFileBeginInput as _fedrot_v1_PushBundleFileBeginInput, PushBundleFileBegin as _fedrot_v1_PushBundleFileBegin } from './fedrot/v1/PushBundleFileBegin.js';
 import type { PushBundleFileRequestInput as _fedrot_v1_PushBundleFileRequestInput, PushBundleFileRequest as _fedrot_v1_PushBundleFileRequest } from './fedrot/v1/PushBundleFileRequest.js';
 import type { PushBundleFileResponseInput as _fedrot_v1_PushBundleFileResponseInput, PushBundleFileResponse as _fedrot_v1_PushBundleFileResponse } from './fedrot/v1/PushBundleFileResponse.js';
+import type { ReadAuditRequestInput as _fedrot_v1_ReadAuditRequestInput, ReadAuditRequest as _fedrot_v1_ReadAuditRequest } from './fedrot/v1/ReadAuditRequest.js';
+import type { ReadmitPartyRequestInput as _fedrot_v1_ReadmitPartyRequestInput, ReadmitPartyRequest as _fedrot_v1_ReadmitPartyRequest } from './fedrot/v1/ReadmitPartyRequest.js';
+import type { ReadmitPartyResponseInput as _fedrot_v1_ReadmitPartyResponseInput, ReadmitPartyResponse as _fedrot_v1_ReadmitPartyResponse } from './fedrot/v1/ReadmitPartyResponse.js';
 import type { RegisterRequestInput as _fedrot_v1_RegisterRequestInput, RegisterRequest as _fedrot_v1_RegisterRequest } from './fedrot/v1/RegisterRequest.js';
 import type { RegisterResponseInput as _fedrot_v1_RegisterResponseInput, RegisterResponse as _fedrot_v1_RegisterResponse } from './fedrot/v1/RegisterResponse.js';
+import type { RenewRequestInput as _fedrot_v1_RenewRequestInput, RenewRequest as _fedrot_v1_RenewRequest } from './fedrot/v1/RenewRequest.js';
 import type { ReportFailureRequestInput as _fedrot_v1_ReportFailureRequestInput, ReportFailureRequest as _fedrot_v1_ReportFailureRequest } from './fedrot/v1/ReportFailureRequest.js';
 import type { ReportFailureResponseInput as _fedrot_v1_ReportFailureResponseInput, ReportFailureResponse as _fedrot_v1_ReportFailureResponse } from './fedrot/v1/ReportFailureResponse.js';
 import type { ReportProgressRequestInput as _fedrot_v1_ReportProgressRequestInput, ReportProgressRequest as _fedrot_v1_ReportProgressRequest } from './fedrot/v1/ReportProgressRequest.js';
 import type { ReportProgressResponseInput as _fedrot_v1_ReportProgressResponseInput, ReportProgressResponse as _fedrot_v1_ReportProgressResponse } from './fedrot/v1/ReportProgressResponse.js';
+import type { RevokePartyRequestInput as _fedrot_v1_RevokePartyRequestInput, RevokePartyRequest as _fedrot_v1_RevokePartyRequest } from './fedrot/v1/RevokePartyRequest.js';
+import type { RevokePartyResponseInput as _fedrot_v1_RevokePartyResponseInput, RevokePartyResponse as _fedrot_v1_RevokePartyResponse } from './fedrot/v1/RevokePartyResponse.js';
+import type { RevokeTokenRequestInput as _fedrot_v1_RevokeTokenRequestInput, RevokeTokenRequest as _fedrot_v1_RevokeTokenRequest } from './fedrot/v1/RevokeTokenRequest.js';
 import type { RoundRecordInput as _fedrot_v1_RoundRecordInput, RoundRecord as _fedrot_v1_RoundRecord } from './fedrot/v1/RoundRecord.js';
 import type { RunInput as _fedrot_v1_RunInput, Run as _fedrot_v1_Run } from './fedrot/v1/Run.js';
 import type { RunEventInput as _fedrot_v1_RunEventInput, RunEvent as _fedrot_v1_RunEvent } from './fedrot/v1/RunEvent.js';
@@ -55,6 +75,7 @@ import type { SubmitUpdateResponseInput as _fedrot_v1_SubmitUpdateResponseInput,
 import type { TensorInfoInput as _fedrot_v1_TensorInfoInput, TensorInfo as _fedrot_v1_TensorInfo } from './fedrot/v1/TensorInfo.js';
 import type { TensorManifestInput as _fedrot_v1_TensorManifestInput, TensorManifest as _fedrot_v1_TensorManifest } from './fedrot/v1/TensorManifest.js';
 import type { TensorStreamInput as _fedrot_v1_TensorStreamInput, TensorStream as _fedrot_v1_TensorStream } from './fedrot/v1/TensorStream.js';
+import type { TokenInput as _fedrot_v1_TokenInput, Token as _fedrot_v1_Token } from './fedrot/v1/Token.js';
 import type { TrainMetricsInput as _fedrot_v1_TrainMetricsInput, TrainMetrics as _fedrot_v1_TrainMetrics } from './fedrot/v1/TrainMetrics.js';
 import type { TrainTaskInput as _fedrot_v1_TrainTaskInput, TrainTask as _fedrot_v1_TrainTask } from './fedrot/v1/TrainTask.js';
 import type { UpdateBeginInput as _fedrot_v1_UpdateBeginInput, UpdateBegin as _fedrot_v1_UpdateBegin } from './fedrot/v1/UpdateBegin.js';
@@ -74,21 +95,33 @@ export interface ProtoGrpcType {
        */
       AdminService: SubtypeConstructor<typeof grpc.Client, _fedrot_v1_AdminServiceClient> & { service: _fedrot_v1_AdminServiceDefinition }
       Assignment: MessageTypeDefinition<_fedrot_v1_AssignmentInput, _fedrot_v1_Assignment>
+      AuditLine: MessageTypeDefinition<_fedrot_v1_AuditLineInput, _fedrot_v1_AuditLine>
       BundleInfo: MessageTypeDefinition<_fedrot_v1_BundleInfoInput, _fedrot_v1_BundleInfo>
       CancelTask: MessageTypeDefinition<_fedrot_v1_CancelTaskInput, _fedrot_v1_CancelTask>
+      CertificateResponse: MessageTypeDefinition<_fedrot_v1_CertificateResponseInput, _fedrot_v1_CertificateResponse>
       Chunk: MessageTypeDefinition<_fedrot_v1_ChunkInput, _fedrot_v1_Chunk>
       CreateRunBegin: MessageTypeDefinition<_fedrot_v1_CreateRunBeginInput, _fedrot_v1_CreateRunBegin>
       CreateRunRequest: MessageTypeDefinition<_fedrot_v1_CreateRunRequestInput, _fedrot_v1_CreateRunRequest>
       CreateRunResponse: MessageTypeDefinition<_fedrot_v1_CreateRunResponseInput, _fedrot_v1_CreateRunResponse>
+      CreateTokenRequest: MessageTypeDefinition<_fedrot_v1_CreateTokenRequestInput, _fedrot_v1_CreateTokenRequest>
+      CreateTokenResponse: MessageTypeDefinition<_fedrot_v1_CreateTokenResponseInput, _fedrot_v1_CreateTokenResponse>
       DType: EnumTypeDefinition
       Digest: MessageTypeDefinition<_fedrot_v1_DigestInput, _fedrot_v1_Digest>
+      EnrolRequest: MessageTypeDefinition<_fedrot_v1_EnrolRequestInput, _fedrot_v1_EnrolRequest>
+      /**
+       * How parties get their certificates. Enrol is the one call, beside grpc.health.v1, that needs no certificate: a token instead.
+       */
+      EnrolService: SubtypeConstructor<typeof grpc.Client, _fedrot_v1_EnrolServiceClient> & { service: _fedrot_v1_EnrolServiceDefinition }
       EvaluateTask: MessageTypeDefinition<_fedrot_v1_EvaluateTaskInput, _fedrot_v1_EvaluateTask>
       Evaluation: MessageTypeDefinition<_fedrot_v1_EvaluationInput, _fedrot_v1_Evaluation>
       FailureRecord: MessageTypeDefinition<_fedrot_v1_FailureRecordInput, _fedrot_v1_FailureRecord>
       FetchAdapterRequest: MessageTypeDefinition<_fedrot_v1_FetchAdapterRequestInput, _fedrot_v1_FetchAdapterRequest>
       FetchBundleFileRequest: MessageTypeDefinition<_fedrot_v1_FetchBundleFileRequestInput, _fedrot_v1_FetchBundleFileRequest>
+      FetchUpdateRequest: MessageTypeDefinition<_fedrot_v1_FetchUpdateRequestInput, _fedrot_v1_FetchUpdateRequest>
       FileInfo: MessageTypeDefinition<_fedrot_v1_FileInfoInput, _fedrot_v1_FileInfo>
       FileStream: MessageTypeDefinition<_fedrot_v1_FileStreamInput, _fedrot_v1_FileStream>
+      GetAuthorityRequest: MessageTypeDefinition<_fedrot_v1_GetAuthorityRequestInput, _fedrot_v1_GetAuthorityRequest>
+      GetAuthorityResponse: MessageTypeDefinition<_fedrot_v1_GetAuthorityResponseInput, _fedrot_v1_GetAuthorityResponse>
       GetRunRequest: MessageTypeDefinition<_fedrot_v1_GetRunRequestInput, _fedrot_v1_GetRunRequest>
       GetUploadStatusRequest: MessageTypeDefinition<_fedrot_v1_GetUploadStatusRequestInput, _fedrot_v1_GetUploadStatusRequest>
       GetUploadStatusResponse: MessageTypeDefinition<_fedrot_v1_GetUploadStatusResponseInput, _fedrot_v1_GetUploadStatusResponse>
@@ -98,19 +131,30 @@ export interface ProtoGrpcType {
       ListAdaptersResponse: MessageTypeDefinition<_fedrot_v1_ListAdaptersResponseInput, _fedrot_v1_ListAdaptersResponse>
       ListBundlesRequest: MessageTypeDefinition<_fedrot_v1_ListBundlesRequestInput, _fedrot_v1_ListBundlesRequest>
       ListBundlesResponse: MessageTypeDefinition<_fedrot_v1_ListBundlesResponseInput, _fedrot_v1_ListBundlesResponse>
+      ListRoundManifestsRequest: MessageTypeDefinition<_fedrot_v1_ListRoundManifestsRequestInput, _fedrot_v1_ListRoundManifestsRequest>
+      ListRoundManifestsResponse: MessageTypeDefinition<_fedrot_v1_ListRoundManifestsResponseInput, _fedrot_v1_ListRoundManifestsResponse>
       ListRunsRequest: MessageTypeDefinition<_fedrot_v1_ListRunsRequestInput, _fedrot_v1_ListRunsRequest>
       ListRunsResponse: MessageTypeDefinition<_fedrot_v1_ListRunsResponseInput, _fedrot_v1_ListRunsResponse>
       ListSilosRequest: MessageTypeDefinition<_fedrot_v1_ListSilosRequestInput, _fedrot_v1_ListSilosRequest>
       ListSilosResponse: MessageTypeDefinition<_fedrot_v1_ListSilosResponseInput, _fedrot_v1_ListSilosResponse>
+      ListTokensRequest: MessageTypeDefinition<_fedrot_v1_ListTokensRequestInput, _fedrot_v1_ListTokensRequest>
+      ListTokensResponse: MessageTypeDefinition<_fedrot_v1_ListTokensResponseInput, _fedrot_v1_ListTokensResponse>
       PushBundleFileBegin: MessageTypeDefinition<_fedrot_v1_PushBundleFileBeginInput, _fedrot_v1_PushBundleFileBegin>
       PushBundleFileRequest: MessageTypeDefinition<_fedrot_v1_PushBundleFileRequestInput, _fedrot_v1_PushBundleFileRequest>
       PushBundleFileResponse: MessageTypeDefinition<_fedrot_v1_PushBundleFileResponseInput, _fedrot_v1_PushBundleFileResponse>
+      ReadAuditRequest: MessageTypeDefinition<_fedrot_v1_ReadAuditRequestInput, _fedrot_v1_ReadAuditRequest>
+      ReadmitPartyRequest: MessageTypeDefinition<_fedrot_v1_ReadmitPartyRequestInput, _fedrot_v1_ReadmitPartyRequest>
+      ReadmitPartyResponse: MessageTypeDefinition<_fedrot_v1_ReadmitPartyResponseInput, _fedrot_v1_ReadmitPartyResponse>
       RegisterRequest: MessageTypeDefinition<_fedrot_v1_RegisterRequestInput, _fedrot_v1_RegisterRequest>
       RegisterResponse: MessageTypeDefinition<_fedrot_v1_RegisterResponseInput, _fedrot_v1_RegisterResponse>
+      RenewRequest: MessageTypeDefinition<_fedrot_v1_RenewRequestInput, _fedrot_v1_RenewRequest>
       ReportFailureRequest: MessageTypeDefinition<_fedrot_v1_ReportFailureRequestInput, _fedrot_v1_ReportFailureRequest>
       ReportFailureResponse: MessageTypeDefinition<_fedrot_v1_ReportFailureResponseInput, _fedrot_v1_ReportFailureResponse>
       ReportProgressRequest: MessageTypeDefinition<_fedrot_v1_ReportProgressRequestInput, _fedrot_v1_ReportProgressRequest>
       ReportProgressResponse: MessageTypeDefinition<_fedrot_v1_ReportProgressResponseInput, _fedrot_v1_ReportProgressResponse>
+      RevokePartyRequest: MessageTypeDefinition<_fedrot_v1_RevokePartyRequestInput, _fedrot_v1_RevokePartyRequest>
+      RevokePartyResponse: MessageTypeDefinition<_fedrot_v1_RevokePartyResponseInput, _fedrot_v1_RevokePartyResponse>
+      RevokeTokenRequest: MessageTypeDefinition<_fedrot_v1_RevokeTokenRequestInput, _fedrot_v1_RevokeTokenRequest>
       RoundRecord: MessageTypeDefinition<_fedrot_v1_RoundRecordInput, _fedrot_v1_RoundRecord>
       Run: MessageTypeDefinition<_fedrot_v1_RunInput, _fedrot_v1_Run>
       RunEvent: MessageTypeDefinition<_fedrot_v1_RunEventInput, _fedrot_v1_RunEvent>
@@ -131,6 +175,7 @@ export interface ProtoGrpcType {
       TensorInfo: MessageTypeDefinition<_fedrot_v1_TensorInfoInput, _fedrot_v1_TensorInfo>
       TensorManifest: MessageTypeDefinition<_fedrot_v1_TensorManifestInput, _fedrot_v1_TensorManifest>
       TensorStream: MessageTypeDefinition<_fedrot_v1_TensorStreamInput, _fedrot_v1_TensorStream>
+      Token: MessageTypeDefinition<_fedrot_v1_TokenInput, _fedrot_v1_Token>
       TrainMetrics: MessageTypeDefinition<_fedrot_v1_TrainMetricsInput, _fedrot_v1_TrainMetrics>
       TrainTask: MessageTypeDefinition<_fedrot_v1_TrainTaskInput, _fedrot_v1_TrainTask>
       UpdateBegin: MessageTypeDefinition<_fedrot_v1_UpdateBeginInput, _fedrot_v1_UpdateBegin>

@@ -18,6 +18,8 @@ export interface JobUpdate {
   readonly silo: string;
   readonly weight: number;
   readonly path: string;
+  /** Of the file, hex: what the silo sent and the coordinator acknowledged. */
+  readonly sha256: string;
 }
 
 export interface AggregationOutcome {

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { aggregate } from '../../align/aggregate.js';
 import { FedrotError } from '../../errors.js';
 import { encodeTensorFile } from '../../tensor/encode-file.js';
@@ -21,7 +22,10 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
       round: job.round,
       seed: job.seed,
       previous: open(job.previousPath),
-      updates: job.updates.map(({ silo, weight, path }) => ({ silo, weight, tensors: open(path) })),
+      updates: job.updates.map(({ silo, weight, path, sha256 }) => {
+        requireDigest(path, sha256, `the update of ${silo}`);
+        return { silo, weight, tensors: open(path) };
+      }),
     });
     const { bytes, sha256 } = encodeTensorFile(tensors);
     writeDurably(job.outputPath, bytes);
@@ -29,6 +33,31 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
   } finally {
     for (const file of files) file.close();
   }
+}
+
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** Nothing that was changed on the disk goes into an adapter. */
+function requireDigest(path: string, sha256: string, what: string): void {
+  const hash = createHash('sha256');
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      const buffer = Buffer.allocUnsafe(READ_BYTES);
+      for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer))
+        hash.update(buffer.subarray(0, read));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (thrown) {
+    throw new FedrotError('storage_corrupt', `${what} is missing or cannot be read`, { cause: thrown });
+  }
+  const actual = hash.digest('hex');
+  if (actual !== sha256)
+    throw new FedrotError(
+      'storage_corrupt',
+      `${what} was changed on the disk: its SHA-256 is ${actual}, accepted was ${sha256}`,
+    );
 }
 
 /** A file that was whole when it was stored: whatever is wrong with it now is damage. */

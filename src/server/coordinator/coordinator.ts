@@ -7,6 +7,7 @@ import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Aggregate } from '../aggregation/run-aggregation.js';
 import type { CoordinatorConfig } from '../config.js';
+import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
 import { initialState, type RunState } from '../round/state.js';
@@ -32,6 +33,10 @@ export interface CoordinatorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly aggregate: Aggregate;
+  /** Default: no manifests of rounds are written. */
+  readonly evidence?: RoundEvidence;
+  /** A stored file that is not what it was. */
+  readonly onCorrupt?: (message: string) => void;
 }
 
 export interface RunRequest {

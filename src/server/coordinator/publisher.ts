@@ -6,6 +6,7 @@ import type { AggregationJob, AggregationOutcome } from '../aggregation/aggregat
 import type { Aggregate } from '../aggregation/run-aggregation.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import { AGGREGATION_RETRY_MS } from '../round/retry.js';
+import type { RoundEvidence } from '../evidence/round-evidence.js';
 import { doneTasks } from '../round/tasks.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { RunActor } from './run-actor.js';
@@ -16,6 +17,10 @@ export interface PublisherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
+  /** Default: no manifests are written. */
+  readonly evidence?: RoundEvidence | undefined;
+  /** A stored file that is not what it was. */
+  readonly onCorrupt?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -56,13 +61,14 @@ export class Publisher {
       const outcome = await aggregate(jobOf(run, round, spool, outputPath), this.#stop.signal);
       await spool.adopt(outputPath, outcome.sha256);
       const { sha256, bytes, diagnostics } = outcome;
+      const sealed = await this.#options.evidence?.seal(run, round, outcome);
       await run.send(
         { type: 'aggregated', round },
         {
           published: {
             round,
             startedMs: run.state.startedMs,
-            publishedMs: clock.now(),
+            publishedMs: sealed?.publishedMs ?? clock.now(),
             diagnosticsJson: JSON.stringify(diagnostics),
             adapter: { sha256, bytes },
           },
@@ -89,6 +95,7 @@ export class Publisher {
     const { clock, logger } = this.#options;
     const { code, message } = asFedrotError(thrown);
     logger.error({ err: thrown, run: run.runId, round }, 'a round could not be aggregated');
+    if (code === 'storage_corrupt') this.#options.onCorrupt?.(`run ${run.runId} round ${round}: ${message}`);
     try {
       await run.send({ type: 'aggregation-failed', round, code, message });
     } catch (error) {
@@ -118,6 +125,7 @@ function jobOf(run: RunActor, round: number, spool: TensorSpool, outputPath: str
               silo,
               weight: weighting === 'uniform' ? 1 : update.examples,
               path: spool.pathOf(update.sha256),
+              sha256: update.sha256,
             },
           ],
     ),

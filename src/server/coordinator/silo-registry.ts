@@ -36,6 +36,10 @@ export interface SiloRegistryOptions {
 /** Three missed heartbeats in a row count as gone (proto/fedrot/v1/coordinator.proto). */
 export const MISSED_HEARTBEATS = 3;
 
+/** Ends every message about a session that is over: the daemon registers again, nobody was refused for who he is. */
+export const isSessionOver = (message: string): boolean =>
+  /register \(?again\)?$|call Register first$/.test(message);
+
 /** Who is there: sessions, signs of life, and who has gone silent. */
 export class SiloRegistry {
   readonly #options: SiloRegistryOptions;
@@ -114,6 +118,18 @@ export class SiloRegistry {
     entry.record = { ...entry.record, lastSeenMs: this.#options.clock.now() };
     entry.goneAtMs = Math.max(entry.goneAtMs, this.#deadline());
     return entry.record;
+  }
+
+  /** Counts a silo as gone at once, and its session as over: it was revoked. */
+  async expel(silo: string): Promise<void> {
+    const entry = this.#entries.get(silo);
+    if (entry === undefined) return;
+    entry.record = { ...entry.record, sessionId: '' };
+    if (!entry.connected) return;
+    entry.connected = false;
+    await this.#options.store.saveSilo(entry.record);
+    await this.#options.onLeave(silo);
+    this.#options.logger.warn({ silo }, 'silo was put out');
   }
 
   /** The name that a session belongs to. Throws unauthenticated. */

@@ -24,6 +24,8 @@ export interface CountedUpdate {
   /** Hex; names the file in the spool. */
   readonly sha256: string;
   readonly examples: number;
+  /** Serial of the certificate that the silo sent it with; without TLS there is none. */
+  readonly certificate?: string;
 }
 
 /** An evaluation that has been asked for and not answered. */

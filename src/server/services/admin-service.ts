@@ -1,8 +1,12 @@
 import type { Clock } from '../../clock.js';
+import type { AuditLog } from '../../evidence/audit.js';
 import type { AdminHandlers } from '../../rpc/services.js';
 import type { RunInput } from '../../rpc/gen/fedrot/v1/Run.js';
 import { adapterRef } from '../coordinator/assignments.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
+import type { AccessHandlers } from './access-service.js';
+import { audited } from './audited.js';
+import type { BundleSigning } from './bundle-signature.js';
 import { cleanText } from './checks.js';
 import { createRun } from './create-run.js';
 import { fetchAdapter } from './fetch-adapter.js';
@@ -16,16 +20,30 @@ const WATCH_INTERVAL_MS = 100;
 export interface AdminServiceOptions {
   readonly coordinator: Coordinator;
   readonly identity: Identity;
+  /** Default: nothing is written down. */
+  readonly audit?: AuditLog;
+  /** Default: bundles are not signed. */
+  readonly signing?: BundleSigning;
+  readonly access: AccessHandlers;
 }
 
 /** The calls that an operator makes, as plain functions. */
-export function createAdminService({ coordinator, identity }: AdminServiceOptions): AdminHandlers {
+export function createAdminService(options: AdminServiceOptions): AdminHandlers {
+  const { coordinator, identity, audit, signing } = options;
   const view = (runId: string): Promise<RunInput> => runView(coordinator, coordinator.run(runId));
 
   return {
+    ...options.access,
+
     async createRun(requests, context) {
       identity.operator('operate', context);
-      return { runId: await createRun(coordinator, requests) };
+      return audited(
+        audit,
+        context,
+        'run.create',
+        async () => ({ runId: await createRun(coordinator, requests, context) }),
+        (created) => ({ object: created?.runId ?? 'a run' }),
+      );
     },
 
     async listRuns(_request, context) {
@@ -51,10 +69,14 @@ export function createAdminService({ coordinator, identity }: AdminServiceOption
 
     async stopRun({ runId, reason }, context) {
       const operator = identity.operator('operate', context);
-      const run = coordinator.run(runId);
-      coordinator.logger.info({ run: runId, operator }, 'an operator stops a run');
-      await run.send({ type: 'stop', reason: cleanText(reason, 500) || 'stopped by an operator' });
-      return view(runId);
+      const text = cleanText(reason, 500) || 'stopped by an operator';
+      const stop = async (): Promise<RunInput> => {
+        const run = coordinator.run(runId);
+        coordinator.logger.info({ run: runId, operator }, 'an operator stops a run');
+        await run.send({ type: 'stop', reason: text });
+        return view(runId);
+      };
+      return audited(audit, context, 'run.stop', stop, () => ({ object: runId, detail: text }));
     },
 
     async listSilos(_request, context) {
@@ -86,13 +108,19 @@ export function createAdminService({ coordinator, identity }: AdminServiceOption
     },
 
     async *fetchAdapter(request, context) {
-      identity.operator('view', context);
-      yield* fetchAdapter(coordinator, request);
+      identity.operator('operate', context);
+      const open = async () => fetchAdapter(coordinator, request);
+      const object = `${request.runId} version ${request.version}`;
+      yield* await audited(audit, context, 'adapter.fetch', open, () => ({ object }));
     },
 
     async pushBundleFile(requests, context) {
       identity.operator('operate', context);
-      return { complete: await pushBundleFile(coordinator, requests) };
+      const push = () => pushBundleFile(coordinator, requests, context, signing);
+      const { complete } = await audited(audit, context, 'bundle.push', push, (pushed) => ({
+        object: pushed === undefined ? 'a file of a bundle' : `bundle ${pushed.bundle} ${pushed.file}`,
+      }));
+      return { complete };
     },
 
     async listBundles(_request, context) {

@@ -1,6 +1,7 @@
 import { adapterLayout } from '../../align/layout.js';
 import { checkMethod } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
+import type { CallContext } from '../../rpc/call-context.js';
 import type { CreateRunBegin } from '../../rpc/gen/fedrot/v1/CreateRunBegin.js';
 import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.js';
 import { parseRunSpec, type RunSpec } from '../../run-spec.js';
@@ -12,6 +13,7 @@ import type { Coordinator } from '../coordinator/coordinator.js';
 import type { AdapterFile } from '../store/store.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
+import { announcedDigest, requireAnnounced } from './announced.js';
 import { checkName } from './checks.js';
 
 const MAX_SPEC_BYTES = 1024 * 1024;
@@ -20,6 +22,7 @@ const MAX_SPEC_BYTES = 1024 * 1024;
 export async function createRun(
   coordinator: Coordinator,
   requests: AsyncIterable<CreateRunRequest>,
+  context: CallContext,
 ): Promise<string> {
   coordinator.refuseWhileDraining();
   const { clock, config } = coordinator;
@@ -34,7 +37,13 @@ export async function createRun(
       'already_exists',
       `there is already a run ${begin.runId} with another specification`,
     );
-  const initial = await receiveAdapter(coordinator, readTensors(coordinator, begin, spec), messages);
+  const announced = announcedDigest(begin.sha256, context, 'the initial adapter');
+  const initial = await receiveAdapter(
+    coordinator,
+    readTensors(coordinator, begin, spec),
+    messages,
+    announced,
+  );
   if (known?.adapters.get(0)?.sha256 === initial.sha256) return known.runId;
   if (begin.runId !== '') return (await coordinator.createRun({ runId: begin.runId, spec, initial })).runId;
   return createNamed(coordinator, spec, initial);
@@ -91,6 +100,7 @@ async function receiveAdapter(
   coordinator: Coordinator,
   tensors: readonly TensorInfo[],
   parts: AsyncIterable<Part>,
+  announced: string | undefined,
 ): Promise<AdapterFile> {
   const { spool, metrics } = coordinator;
   const checker = new PayloadChecker(tensors);
@@ -103,6 +113,7 @@ async function receiveAdapter(
       metrics.bytesReceived.inc({ kind: 'adapter' }, data.length);
     });
     const sha256 = checker.finish(digest);
+    requireAnnounced(announced, sha256, 'the initial adapter');
     await file.publish(spool.pathOf(sha256));
     return { sha256, bytes: file.bytes };
   } catch (thrown) {

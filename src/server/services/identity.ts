@@ -1,3 +1,5 @@
+import { FedrotError } from '../../errors.js';
+import { describeIdentity } from '../../pki/identity.js';
 import type { CallContext } from '../../rpc/call-context.js';
 
 /** What operators may do, from harmless to all. */
@@ -14,8 +16,31 @@ export interface Identity {
   operator(permission: Permission, context: CallContext): string;
 }
 
-/** For loopback and trusted networks: silos are who they say they are, and everyone is an operator. */
+/** For loopback in plaintext: silos are who they say they are, and everyone is an operator. */
 export const trustClaims: Identity = {
   silo: (claimed) => claimed,
   operator: () => 'operator',
+};
+
+/**
+ * Silos and operators are who their certificate says. What an operator's role allows was decided before (access/guard.ts): by the
+ * method, in one table.
+ */
+export const byCertificate: Identity = {
+  silo: (claimed, { caller, method }) => {
+    if (caller?.identity.kind !== 'silo')
+      throw new FedrotError('unauthenticated', `${method} needs the certificate of a silo`);
+    const { name } = caller.identity;
+    if (claimed !== name)
+      throw new FedrotError(
+        'permission_denied',
+        `the certificate is of silo ${name}, but the message speaks for ${JSON.stringify(claimed.slice(0, 80))}: a silo acts for itself only`,
+      );
+    return name;
+  },
+  operator: (_permission, { caller, method }) => {
+    if (caller?.identity.kind !== 'operator')
+      throw new FedrotError('unauthenticated', `${method} needs the certificate of an operator`);
+    return describeIdentity(caller.identity);
+  },
 };

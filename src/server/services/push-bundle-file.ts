@@ -1,17 +1,42 @@
 import { createHash } from 'node:crypto';
 import { FedrotError } from '../../errors.js';
+import type { CallContext } from '../../rpc/call-context.js';
 import type { PushBundleFileBegin } from '../../rpc/gen/fedrot/v1/PushBundleFileBegin.js';
 import type { PushBundleFileRequest } from '../../rpc/gen/fedrot/v1/PushBundleFileRequest.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
-import { checkBundleNames, MANIFEST_FILE, MAX_MANIFEST_BYTES } from '../spool/bundle-files.js';
+import {
+  checkBundleNames,
+  MANIFEST_FILE,
+  MAX_MANIFEST_BYTES,
+  MAX_SIGNATURE_BYTES,
+  SIGNATURE_FILE,
+} from '../spool/bundle-files.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { hashOf, receiveBegin, receivePayload } from '../transfer/receive-payload.js';
+import { announcedDigest, requireAnnounced } from './announced.js';
+import { checkBundleSignature, ensureSigned, type BundleSigning } from './bundle-signature.js';
 
-/** PushBundleFile: one file of a bundle, the manifest last. Resolves with whether the bundle is complete. */
+export interface PushedFile {
+  readonly bundle: string;
+  readonly file: string;
+  readonly complete: boolean;
+}
+
+const LIMITS: Readonly<Record<string, number>> = {
+  [MANIFEST_FILE]: MAX_MANIFEST_BYTES,
+  [SIGNATURE_FILE]: MAX_SIGNATURE_BYTES,
+};
+
+/**
+ * PushBundleFile: one file of a bundle, the manifest last. A signature must be one of this consortium's signers; a bundle that
+ * comes without is signed by the coordinator.
+ */
 export async function pushBundleFile(
   coordinator: Coordinator,
   requests: AsyncIterable<PushBundleFileRequest>,
-): Promise<boolean> {
+  context: CallContext,
+  signing: BundleSigning | undefined,
+): Promise<PushedFile> {
   coordinator.refuseWhileDraining();
   const { clock, config, bundles, metrics } = coordinator;
   const guard = { clock, idleMs: config.streamIdleMs, signal: new AbortController().signal };
@@ -19,10 +44,13 @@ export async function pushBundleFile(
   const begin = await receiveBegin<PushBundleFileRequest, PushBundleFileBegin>(messages);
   const { bundleSha256: bundle, file: name, bytes } = begin;
   checkBundleNames(bundle, name);
-  const limit = name === MANIFEST_FILE ? MAX_MANIFEST_BYTES : config.limits.maxBundleFileBytes;
+  const limit = LIMITS[name] ?? config.limits.maxBundleFileBytes;
   if (bytes > limit)
     throw new FedrotError('message_too_large', `${name} has ${bytes} bytes; at most ${limit} are taken`);
-  if (await bundles.isComplete(bundle)) return true;
+  const pushed = { bundle, file: name };
+  const isSignature = name === SIGNATURE_FILE;
+  if (!isSignature && (await bundles.isComplete(bundle))) return { ...pushed, complete: true };
+  const announced = announcedDigest(begin.sha256, context, name);
 
   const file = await bundles.createTemp(bundle, name);
   try {
@@ -37,10 +65,16 @@ export async function pushBundleFile(
       await file.append(data);
       metrics.bytesReceived.inc({ kind: 'bundle' }, data.length);
     });
-    checkWhole(name, file.bytes, bytes, hash.digest('hex'), hashOf(digest, name));
-    if (name === MANIFEST_FILE) await bundles.complete(bundle, file);
-    else await file.publish(bundles.pathOf(bundle, name));
-    return name === MANIFEST_FILE;
+    const actual = hash.digest('hex');
+    checkWhole(name, file.bytes, bytes, actual, hashOf(digest, name));
+    requireAnnounced(announced, actual, name);
+    if (isSignature && signing !== undefined)
+      checkBundleSignature(bundle, (await file.read(0, file.bytes)).toString(), signing);
+    if (name === MANIFEST_FILE) {
+      if (signing !== undefined) await ensureSigned(bundles, bundle, signing);
+      await bundles.complete(bundle, file);
+    } else await file.publish(bundles.pathOf(bundle, name));
+    return { ...pushed, complete: isSignature ? await bundles.isComplete(bundle) : name === MANIFEST_FILE };
   } catch (thrown) {
     await file.discard();
     throw thrown;

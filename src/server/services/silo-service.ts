@@ -15,6 +15,7 @@ import { fetchAdapter } from './fetch-adapter.js';
 import type { Identity } from './identity.js';
 import { SiloCaller } from './silo-caller.js';
 import { SubmitUpdate } from './submit-update.js';
+import { UploadQuotas } from './upload-quotas.js';
 
 /** The protocol versions that this coordinator speaks. */
 const PROTOCOL = { min: 1, max: 1 };
@@ -41,7 +42,8 @@ export function createSiloService({
   const { config, silos, bundles, metrics, clock } = coordinator;
   const caller = new SiloCaller(identity, silos);
   const desk = new UploadDesk(coordinator.spool);
-  const submit = new SubmitUpdate(coordinator, caller, desk);
+  const quotas = new UploadQuotas(config.limits, clock, config.dataFolder);
+  const submit = new SubmitUpdate(coordinator, caller, desk, quotas);
 
   return {
     async register(request, context) {

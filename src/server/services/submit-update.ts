@@ -15,6 +15,7 @@ import { hashOf, receiveBegin, receivePayload, type Part } from '../transfer/rec
 import type { UploadDesk } from '../transfer/upload-desk.js';
 import { checkRange, informative } from './checks.js';
 import type { SiloCaller } from './silo-caller.js';
+import type { UploadQuotas } from './upload-quotas.js';
 
 /** After these the upload may be continued; after anything else what has come is worthless. */
 const CONTINUABLE = new Set([
@@ -31,6 +32,8 @@ interface Submission {
   readonly begin: UpdateBegin;
   readonly key: UploadKey;
   readonly tensors: readonly TensorInfo[];
+  /** Serial of the certificate that the silo calls with. */
+  readonly certificate: string | undefined;
 }
 
 /** SubmitUpdate: checked, durable, recorded, and only then acknowledged. */
@@ -39,6 +42,7 @@ export class SubmitUpdate {
     private readonly coordinator: Coordinator,
     private readonly caller: SiloCaller,
     private readonly desk: UploadDesk,
+    private readonly quotas: UploadQuotas,
   ) {}
 
   async handle(
@@ -59,12 +63,16 @@ export class SubmitUpdate {
       return { sha256: begin.sha256, alreadyKnown: true };
     }
     refuse(submission);
-    await this.desk.only(key, async (signal) => {
-      signal.addEventListener('abort', () => {
-        takenOver.abort(signal.reason);
-      });
-      await this.#receive(submission, messages);
-    });
+    await this.quotas.requireSpace(begin.manifest?.payloadBytes ?? 0);
+    await this.quotas.within(claim.silo, (count) =>
+      this.desk.only(key, async (signal) => {
+        signal.addEventListener('abort', () => {
+          takenOver.abort(signal.reason);
+        });
+        await this.coordinator.spool.dropOtherPartials(key);
+        await this.#receive(submission, messages, count);
+      }),
+    );
     metrics.updates.inc({ outcome: 'accepted' });
     return { sha256: begin.sha256, alreadyKnown: false };
   }
@@ -84,16 +92,22 @@ export class SubmitUpdate {
         'message_too_large',
         `the update has ${bytes} bytes; this coordinator takes at most ${maxUpdateBytes}`,
       );
-    return { run, claim: { silo, round, taskId, baseVersion }, begin, key, tensors };
+    const certificate = context.caller?.serial;
+    return { run, claim: { silo, round, taskId, baseVersion }, begin, key, tensors, certificate };
   }
 
-  async #receive(submission: Submission, parts: AsyncIterable<Part>): Promise<void> {
+  async #receive(
+    submission: Submission,
+    parts: AsyncIterable<Part>,
+    count: (bytes: number) => void,
+  ): Promise<void> {
     const { key, tensors, begin } = submission;
     const { spool, metrics } = this.coordinator;
     const { file, checker } = await this.desk.open(key, tensors, begin.offset);
     try {
       const digest = await receivePayload(parts, async (offset, data) => {
         refuse(submission);
+        count(data.length);
         checker.push(offset, data);
         await file.append(data);
         metrics.bytesReceived.inc({ kind: 'update' }, data.length);
@@ -104,6 +118,7 @@ export class SubmitUpdate {
           'checksum_mismatch',
           `the update was announced as ${key.sha256}; what has come is ${sha256}`,
         );
+      this.#checkNorm(checker.norm);
       refuse(submission);
       await file.publish(spool.pathOf(sha256));
     } catch (thrown) {
@@ -113,6 +128,16 @@ export class SubmitUpdate {
       throw truncated;
     }
     await this.#record(submission, checker.payloadBytes);
+  }
+
+  /** No silo may outweigh all others by the size of its numbers. */
+  #checkNorm(norm: number): void {
+    const { maxUpdateNorm } = this.coordinator.config.limits;
+    if (!(norm <= maxUpdateNorm))
+      throw new FedrotError(
+        'tensor_not_finite',
+        `the update's Euclidean norm is ${norm.toPrecision(4)}; this coordinator takes at most ${maxUpdateNorm}`,
+      );
   }
 
   async #record(submission: Submission, bytes: number): Promise<void> {
@@ -131,7 +156,8 @@ export class SubmitUpdate {
       tokens: informative(training?.tokens ?? 0),
       receivedMs: this.coordinator.clock.now(),
     };
-    const update = { sha256: key.sha256, examples };
+    const { certificate } = submission;
+    const update = { sha256: key.sha256, examples, ...(certificate !== undefined && { certificate }) };
     const { refusal } = await run.send({ type: 'update', ...claim, update }, { updates: [record] });
     if (refusal) throw new FedrotError(refusal.code, refusal.message);
     this.coordinator.logger.info(

@@ -5,6 +5,12 @@ import { describeIssues } from '../../run-spec.js';
 /** The file that names the others and, by its SHA-256, the bundle; it is pushed last (docs/bundle.md). */
 export const MANIFEST_FILE = 'manifest.json';
 
+/** The signature over the bundle's name; not listed in the manifest (src/evidence/bundle-signature.ts). */
+export const SIGNATURE_FILE = 'manifest.sig.json';
+
+/** Largest signature with its certificates. */
+export const MAX_SIGNATURE_BYTES = 64 * 1024;
+
 /** Largest manifest.json that is read into memory. */
 export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 

@@ -3,7 +3,13 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { storageError } from '../store/storage-error.js';
-import { checkBundleNames, MANIFEST_FILE, parseBundleFiles, type BundleFile } from './bundle-files.js';
+import {
+  checkBundleNames,
+  MANIFEST_FILE,
+  parseBundleFiles,
+  SIGNATURE_FILE,
+  type BundleFile,
+} from './bundle-files.js';
 import { DurableFile, fileSize } from './durable-file.js';
 import { readChunks } from './read-chunks.js';
 
@@ -66,9 +72,25 @@ export class BundleFolder {
       throw storageError(thrown, `reading ${path}`);
     });
     if (file === MANIFEST_FILE) return { name: file, bytes: manifest.length, sha256: bundle };
+    if (file === SIGNATURE_FILE) return this.#signature(bundle);
     const entry = parseBundleFiles(manifest).find((candidate) => candidate.name === file);
     if (!entry) throw new FedrotError('not_found', `bundle ${bundle} has no file ${file}`);
     return entry;
+  }
+
+  async hasSignature(bundle: string): Promise<boolean> {
+    return (await fileSize(this.pathOf(bundle, SIGNATURE_FILE))) !== undefined;
+  }
+
+  async writeSignature(bundle: string, text: string): Promise<void> {
+    const file = await this.createTemp(bundle, SIGNATURE_FILE);
+    try {
+      await file.append(Buffer.from(text));
+      await file.publish(this.pathOf(bundle, SIGNATURE_FILE));
+    } catch (thrown) {
+      await file.discard();
+      throw thrown;
+    }
   }
 
   /** A file of the bundle that is being pushed. */
@@ -95,6 +117,17 @@ export class BundleFolder {
       );
     for (const file of parseBundleFiles(bytes)) await this.#verify(bundle, file);
     await manifest.publish(this.pathOf(bundle, MANIFEST_FILE));
+  }
+
+  async #signature(bundle: string): Promise<BundleFile> {
+    const path = this.pathOf(bundle, SIGNATURE_FILE);
+    if (!(await this.hasSignature(bundle)))
+      throw new FedrotError('not_found', `bundle ${bundle} is not signed`);
+    const bytes = await readFile(path).catch((thrown: unknown) => {
+      throw storageError(thrown, `reading ${path}`);
+    });
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    return { name: SIGNATURE_FILE, bytes: bytes.length, sha256 };
   }
 
   async #verify(bundle: string, file: BundleFile): Promise<void> {

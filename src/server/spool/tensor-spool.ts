@@ -50,6 +50,16 @@ export class TensorSpool {
     return fileSize(this.pathOf(sha256));
   }
 
+  /** Removes a whole file; resolves with whether there was one. */
+  async remove(sha256: string): Promise<boolean> {
+    const path = this.pathOf(sha256);
+    if ((await fileSize(path)) === undefined) return false;
+    await rm(path, { force: true }).catch((thrown: unknown) => {
+      throw storageError(thrown, 'deleting an update');
+    });
+    return true;
+  }
+
   /** A name for a file that is being made. */
   tempPath(): string {
     return join(this.folder, `${TEMP_PREFIX}${randomUUID()}`);
@@ -82,6 +92,16 @@ export class TensorSpool {
       throw storageError(thrown, 'creating a folder for uploads');
     });
     return DurableFile.create(path);
+  }
+
+  /** Removes what a silo has begun to upload for a round under other names: one at a time, or it could fill the disk. */
+  async dropOtherPartials({ runId, round, silo, sha256 }: UploadKey): Promise<void> {
+    const folder = this.#partialFolder(runId, round);
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names) {
+      const isHis = name.length === silo.length + 65 && name.startsWith(`${silo}.`);
+      if (isHis && name !== `${silo}.${sha256}`) await rm(join(folder, name), { force: true });
+    }
   }
 
   /** Removes what silos have begun to upload for a round. */

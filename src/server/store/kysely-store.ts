@@ -1,14 +1,18 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { FedrotError } from '../../errors.js';
+import type { TokenRecord } from '../../pki/enrolment-token.js';
 import { parseRunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
 import type { RunState } from '../round/state.js';
 import { insertRecords } from './insert-records.js';
-import { queryHistory } from './query-history.js';
-import { adapterRecord, siloRecord, siloRow, updateRecord } from './rows.js';
+import { readSerials, readTokens, writeCertificate, writeToken } from './access-rows.js';
+import { queryHistory, queryPublishedUpdates } from './query-history.js';
+import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
 import { storageError } from './storage-error.js';
 import type {
   AdapterRecord,
+  FailureRecord,
+  IssuedRecord,
   NewRun,
   RunChange,
   RunHistory,
@@ -16,6 +20,7 @@ import type {
   SiloSummary,
   Store,
   StoredRun,
+  StoredUpdate,
   UpdateRecord,
 } from './store.js';
 import type { Tables } from './tables.js';
@@ -173,6 +178,51 @@ export class KyselyStore implements Store {
         updatesAccepted: updates.get(row.silo) ?? 0,
         failures: failures.get(row.silo) ?? 0,
       }));
+    });
+  }
+
+  async failures(runId: string, round: number): Promise<readonly FailureRecord[]> {
+    return this.#read('reading failures', async (db) =>
+      (
+        await db
+          .selectFrom('failures')
+          .selectAll()
+          .where('run_id', '=', runId)
+          .where('round', '=', round)
+          .orderBy('id')
+          .execute()
+      ).map(failureRecord),
+    );
+  }
+
+  async publishedUpdates(fromMs: number, toMs: number): Promise<readonly StoredUpdate[]> {
+    return this.#read('reading updates', (db) => queryPublishedUpdates(db, fromMs, toMs));
+  }
+
+  async saveToken(token: TokenRecord, unless?: 'used'): Promise<boolean> {
+    let saved = false;
+    await this.#write('storing a token', async (tx) => {
+      saved = await writeToken(tx, token, unless);
+    });
+    return saved;
+  }
+
+  async tokens(): Promise<readonly TokenRecord[]> {
+    return this.#read('reading tokens', readTokens);
+  }
+
+  async saveCertificate(certificate: IssuedRecord): Promise<void> {
+    await this.#write('storing a certificate', (tx) => writeCertificate(tx, certificate));
+  }
+
+  async serials(party: string): Promise<readonly string[]> {
+    return this.#read('reading certificates', (db) => readSerials(db, party));
+  }
+
+  async adapterFiles(): Promise<ReadonlySet<string>> {
+    return this.#read('reading the names of adapters', async (db) => {
+      const rows = await db.selectFrom('adapters').select('sha256').distinct().execute();
+      return new Set(rows.map((row) => row.sha256));
     });
   }
 

@@ -33,6 +33,13 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
        protocol INTEGER NOT NULL, examples BIGINT NOT NULL, labels_json TEXT NOT NULL,
        first_seen_ms BIGINT NOT NULL, last_seen_ms BIGINT NOT NULL)`,
   ],
+  '0002-access': [
+    `CREATE TABLE tokens (
+       id TEXT PRIMARY KEY, created_ms BIGINT NOT NULL, used INTEGER NOT NULL, token_json TEXT NOT NULL)`,
+    `CREATE TABLE certificates (
+       serial TEXT PRIMARY KEY, party TEXT NOT NULL, issued_ms BIGINT NOT NULL, not_after_ms BIGINT NOT NULL)`,
+    `CREATE INDEX certificates_by_party ON certificates (party)`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
-import type { RunHistory } from './store.js';
+import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
 
 /** Everything that is kept of a run's rounds. */
@@ -53,4 +53,25 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
     failures: failures.map(failureRecord),
     evaluations: evaluations.map(evaluationRecord),
   };
+}
+
+/** Updates of rounds published from `fromMs` on and before `toMs`. */
+export async function queryPublishedUpdates(
+  db: Kysely<Tables>,
+  fromMs: number,
+  toMs: number,
+): Promise<readonly StoredUpdate[]> {
+  const rows = await db
+    .selectFrom('updates')
+    .innerJoin('rounds', (join) =>
+      join.onRef('rounds.run_id', '=', 'updates.run_id').onRef('rounds.round', '=', 'updates.round'),
+    )
+    .select(['updates.run_id', 'updates.round', 'updates.silo', 'updates.sha256'])
+    .where('rounds.published_ms', '>=', fromMs)
+    .where('rounds.published_ms', '<', toMs)
+    .orderBy('rounds.published_ms')
+    .orderBy('updates.run_id')
+    .orderBy('updates.silo')
+    .execute();
+  return rows.map(({ run_id: runId, round, silo, sha256 }) => ({ runId, round, silo, sha256 }));
 }

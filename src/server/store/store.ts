@@ -1,3 +1,4 @@
+import type { TokenRecord } from '../../pki/enrolment-token.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
 import type { RunState } from '../round/state.js';
@@ -25,6 +26,21 @@ export interface Store {
   /** In order of name. */
   silos(): Promise<readonly SiloSummary[]>;
 
+  /** Failures of one round, in order. */
+  failures(runId: string, round: number): Promise<readonly FailureRecord[]>;
+  /** Updates of rounds that were published from `fromMs` on and before `toMs`, in order of that time. */
+  publishedUpdates(fromMs: number, toMs: number): Promise<readonly StoredUpdate[]>;
+
+  /** A token, new or changed. `unless` names a state of the stored record in which nothing is changed; resolves with whether it was. */
+  saveToken(token: TokenRecord, unless?: 'used'): Promise<boolean>;
+  /** In order of creation. */
+  tokens(): Promise<readonly TokenRecord[]>;
+  saveCertificate(certificate: IssuedRecord): Promise<void>;
+  /** Serials of every certificate that the party (`silo:hospital-a`) was issued. */
+  serials(party: string): Promise<readonly string[]>;
+
+  /** SHA-256 of every published adapter, initial ones included. */
+  adapterFiles(): Promise<ReadonlySet<string>>;
   /** SHA-256 of every tensor file that a record names: whatever else lies in the spool may go. */
   referencedFiles(): Promise<ReadonlySet<string>>;
   /** Throws storage_failed or storage_corrupt where the database cannot be read. */
@@ -122,6 +138,23 @@ export interface PublishedRound {
   /** RoundDiagnostics of src/align/types.ts. */
   readonly diagnosticsJson: string;
   readonly adapter: AdapterFile;
+}
+
+/** An update and the run that it belongs to. */
+export interface StoredUpdate {
+  readonly runId: string;
+  readonly round: number;
+  readonly silo: string;
+  readonly sha256: string;
+}
+
+/** A certificate that the authority made. */
+export interface IssuedRecord {
+  readonly serial: string;
+  /** As identityKey writes it. */
+  readonly party: string;
+  readonly issuedMs: number;
+  readonly notAfterMs: number;
 }
 
 export interface RunHistory {

@@ -54,6 +54,8 @@ export interface Tables {
     metrics_json: string;
     received_ms: number;
   };
+  tokens: { id: string; created_ms: number; used: number; token_json: string };
+  certificates: { serial: string; party: string; issued_ms: number; not_after_ms: number };
   silos: {
     silo: string;
     role: string;

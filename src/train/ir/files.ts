@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
+import { checkModel } from './check-model.js';
 import { decodeModel, encodeModel } from './codec.js';
 import type { Model, TensorValue } from './graph.js';
 
@@ -61,12 +62,12 @@ export function saveModel(model: Model, folder: string, options: SaveOptions = {
   writeFileSync(join(folder, file), encodeModel({ ...model, graph: { ...model.graph, initializers } }));
 }
 
-/** Reads a model; external data stay references to files in `folder`. Throws not_found or file_invalid. */
+/** Reads a model; external data stay references to files in `folder`. Throws not_found, file_invalid, and as checkModel does. */
 export function loadModel(folder: string, file: string = MODEL_FILE): Model {
   const path = join(folder, file);
   if (!existsSync(path)) throw new FedrotError('not_found', `${path}: no such file`);
   try {
-    return decodeModel(readFileSync(path));
+    return checkModel(decodeModel(readFileSync(path)));
   } catch (error) {
     if (error instanceof FedrotError)
       throw new FedrotError(error.code, `${path}: ${error.message}`, { cause: error });

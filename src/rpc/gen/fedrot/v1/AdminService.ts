@@ -3,24 +3,41 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { AuditLineInput as _fedrot_v1_AuditLineInput, AuditLine as _fedrot_v1_AuditLine } from '../../fedrot/v1/AuditLine.js';
 import type { CreateRunRequestInput as _fedrot_v1_CreateRunRequestInput, CreateRunRequest as _fedrot_v1_CreateRunRequest } from '../../fedrot/v1/CreateRunRequest.js';
 import type { CreateRunResponseInput as _fedrot_v1_CreateRunResponseInput, CreateRunResponse as _fedrot_v1_CreateRunResponse } from '../../fedrot/v1/CreateRunResponse.js';
+import type { CreateTokenRequestInput as _fedrot_v1_CreateTokenRequestInput, CreateTokenRequest as _fedrot_v1_CreateTokenRequest } from '../../fedrot/v1/CreateTokenRequest.js';
+import type { CreateTokenResponseInput as _fedrot_v1_CreateTokenResponseInput, CreateTokenResponse as _fedrot_v1_CreateTokenResponse } from '../../fedrot/v1/CreateTokenResponse.js';
 import type { FetchAdapterRequestInput as _fedrot_v1_FetchAdapterRequestInput, FetchAdapterRequest as _fedrot_v1_FetchAdapterRequest } from '../../fedrot/v1/FetchAdapterRequest.js';
+import type { FetchUpdateRequestInput as _fedrot_v1_FetchUpdateRequestInput, FetchUpdateRequest as _fedrot_v1_FetchUpdateRequest } from '../../fedrot/v1/FetchUpdateRequest.js';
+import type { GetAuthorityRequestInput as _fedrot_v1_GetAuthorityRequestInput, GetAuthorityRequest as _fedrot_v1_GetAuthorityRequest } from '../../fedrot/v1/GetAuthorityRequest.js';
+import type { GetAuthorityResponseInput as _fedrot_v1_GetAuthorityResponseInput, GetAuthorityResponse as _fedrot_v1_GetAuthorityResponse } from '../../fedrot/v1/GetAuthorityResponse.js';
 import type { GetRunRequestInput as _fedrot_v1_GetRunRequestInput, GetRunRequest as _fedrot_v1_GetRunRequest } from '../../fedrot/v1/GetRunRequest.js';
 import type { ListAdaptersRequestInput as _fedrot_v1_ListAdaptersRequestInput, ListAdaptersRequest as _fedrot_v1_ListAdaptersRequest } from '../../fedrot/v1/ListAdaptersRequest.js';
 import type { ListAdaptersResponseInput as _fedrot_v1_ListAdaptersResponseInput, ListAdaptersResponse as _fedrot_v1_ListAdaptersResponse } from '../../fedrot/v1/ListAdaptersResponse.js';
 import type { ListBundlesRequestInput as _fedrot_v1_ListBundlesRequestInput, ListBundlesRequest as _fedrot_v1_ListBundlesRequest } from '../../fedrot/v1/ListBundlesRequest.js';
 import type { ListBundlesResponseInput as _fedrot_v1_ListBundlesResponseInput, ListBundlesResponse as _fedrot_v1_ListBundlesResponse } from '../../fedrot/v1/ListBundlesResponse.js';
+import type { ListRoundManifestsRequestInput as _fedrot_v1_ListRoundManifestsRequestInput, ListRoundManifestsRequest as _fedrot_v1_ListRoundManifestsRequest } from '../../fedrot/v1/ListRoundManifestsRequest.js';
+import type { ListRoundManifestsResponseInput as _fedrot_v1_ListRoundManifestsResponseInput, ListRoundManifestsResponse as _fedrot_v1_ListRoundManifestsResponse } from '../../fedrot/v1/ListRoundManifestsResponse.js';
 import type { ListRunsRequestInput as _fedrot_v1_ListRunsRequestInput, ListRunsRequest as _fedrot_v1_ListRunsRequest } from '../../fedrot/v1/ListRunsRequest.js';
 import type { ListRunsResponseInput as _fedrot_v1_ListRunsResponseInput, ListRunsResponse as _fedrot_v1_ListRunsResponse } from '../../fedrot/v1/ListRunsResponse.js';
 import type { ListSilosRequestInput as _fedrot_v1_ListSilosRequestInput, ListSilosRequest as _fedrot_v1_ListSilosRequest } from '../../fedrot/v1/ListSilosRequest.js';
 import type { ListSilosResponseInput as _fedrot_v1_ListSilosResponseInput, ListSilosResponse as _fedrot_v1_ListSilosResponse } from '../../fedrot/v1/ListSilosResponse.js';
+import type { ListTokensRequestInput as _fedrot_v1_ListTokensRequestInput, ListTokensRequest as _fedrot_v1_ListTokensRequest } from '../../fedrot/v1/ListTokensRequest.js';
+import type { ListTokensResponseInput as _fedrot_v1_ListTokensResponseInput, ListTokensResponse as _fedrot_v1_ListTokensResponse } from '../../fedrot/v1/ListTokensResponse.js';
 import type { PushBundleFileRequestInput as _fedrot_v1_PushBundleFileRequestInput, PushBundleFileRequest as _fedrot_v1_PushBundleFileRequest } from '../../fedrot/v1/PushBundleFileRequest.js';
 import type { PushBundleFileResponseInput as _fedrot_v1_PushBundleFileResponseInput, PushBundleFileResponse as _fedrot_v1_PushBundleFileResponse } from '../../fedrot/v1/PushBundleFileResponse.js';
+import type { ReadAuditRequestInput as _fedrot_v1_ReadAuditRequestInput, ReadAuditRequest as _fedrot_v1_ReadAuditRequest } from '../../fedrot/v1/ReadAuditRequest.js';
+import type { ReadmitPartyRequestInput as _fedrot_v1_ReadmitPartyRequestInput, ReadmitPartyRequest as _fedrot_v1_ReadmitPartyRequest } from '../../fedrot/v1/ReadmitPartyRequest.js';
+import type { ReadmitPartyResponseInput as _fedrot_v1_ReadmitPartyResponseInput, ReadmitPartyResponse as _fedrot_v1_ReadmitPartyResponse } from '../../fedrot/v1/ReadmitPartyResponse.js';
+import type { RevokePartyRequestInput as _fedrot_v1_RevokePartyRequestInput, RevokePartyRequest as _fedrot_v1_RevokePartyRequest } from '../../fedrot/v1/RevokePartyRequest.js';
+import type { RevokePartyResponseInput as _fedrot_v1_RevokePartyResponseInput, RevokePartyResponse as _fedrot_v1_RevokePartyResponse } from '../../fedrot/v1/RevokePartyResponse.js';
+import type { RevokeTokenRequestInput as _fedrot_v1_RevokeTokenRequestInput, RevokeTokenRequest as _fedrot_v1_RevokeTokenRequest } from '../../fedrot/v1/RevokeTokenRequest.js';
 import type { RunInput as _fedrot_v1_RunInput, Run as _fedrot_v1_Run } from '../../fedrot/v1/Run.js';
 import type { RunEventInput as _fedrot_v1_RunEventInput, RunEvent as _fedrot_v1_RunEvent } from '../../fedrot/v1/RunEvent.js';
 import type { StopRunRequestInput as _fedrot_v1_StopRunRequestInput, StopRunRequest as _fedrot_v1_StopRunRequest } from '../../fedrot/v1/StopRunRequest.js';
 import type { TensorStreamInput as _fedrot_v1_TensorStreamInput, TensorStream as _fedrot_v1_TensorStream } from '../../fedrot/v1/TensorStream.js';
+import type { TokenInput as _fedrot_v1_TokenInput, Token as _fedrot_v1_Token } from '../../fedrot/v1/Token.js';
 
 /**
  * The calls that an operator makes.
@@ -41,10 +58,39 @@ export interface AdminServiceClient extends grpc.Client {
   createRun(options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CreateRunResponse>): grpc.ClientWritableStream<_fedrot_v1_CreateRunRequestInput>;
   createRun(callback: grpc.requestCallback<_fedrot_v1_CreateRunResponse>): grpc.ClientWritableStream<_fedrot_v1_CreateRunRequestInput>;
   
+  /**
+   * Who may join. A token is shown once, in the answer.
+   */
+  CreateToken(argument: _fedrot_v1_CreateTokenRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  CreateToken(argument: _fedrot_v1_CreateTokenRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  CreateToken(argument: _fedrot_v1_CreateTokenRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  CreateToken(argument: _fedrot_v1_CreateTokenRequestInput, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  /**
+   * Who may join. A token is shown once, in the answer.
+   */
+  createToken(argument: _fedrot_v1_CreateTokenRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  createToken(argument: _fedrot_v1_CreateTokenRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  createToken(argument: _fedrot_v1_CreateTokenRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  createToken(argument: _fedrot_v1_CreateTokenRequestInput, callback: grpc.requestCallback<_fedrot_v1_CreateTokenResponse>): grpc.ClientUnaryCall;
+  
   FetchAdapter(argument: _fedrot_v1_FetchAdapterRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
   FetchAdapter(argument: _fedrot_v1_FetchAdapterRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
   fetchAdapter(argument: _fedrot_v1_FetchAdapterRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
   fetchAdapter(argument: _fedrot_v1_FetchAdapterRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
+  
+  FetchUpdate(argument: _fedrot_v1_FetchUpdateRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
+  FetchUpdate(argument: _fedrot_v1_FetchUpdateRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
+  fetchUpdate(argument: _fedrot_v1_FetchUpdateRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
+  fetchUpdate(argument: _fedrot_v1_FetchUpdateRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_TensorStream>;
+  
+  GetAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  GetAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  GetAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  GetAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  getAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  getAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  getAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
+  getAuthority(argument: _fedrot_v1_GetAuthorityRequestInput, callback: grpc.requestCallback<_fedrot_v1_GetAuthorityResponse>): grpc.ClientUnaryCall;
   
   GetRun(argument: _fedrot_v1_GetRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
   GetRun(argument: _fedrot_v1_GetRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
@@ -73,6 +119,21 @@ export interface AdminServiceClient extends grpc.Client {
   listBundles(argument: _fedrot_v1_ListBundlesRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListBundlesResponse>): grpc.ClientUnaryCall;
   listBundles(argument: _fedrot_v1_ListBundlesRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListBundlesResponse>): grpc.ClientUnaryCall;
   
+  /**
+   * What happened: signed manifests of a run's rounds, raw updates while they are kept, the audit log.
+   */
+  ListRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  ListRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  ListRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  ListRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  /**
+   * What happened: signed manifests of a run's rounds, raw updates while they are kept, the audit log.
+   */
+  listRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  listRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  listRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  listRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
+  
   ListRuns(argument: _fedrot_v1_ListRunsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRunsResponse>): grpc.ClientUnaryCall;
   ListRuns(argument: _fedrot_v1_ListRunsRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListRunsResponse>): grpc.ClientUnaryCall;
   ListRuns(argument: _fedrot_v1_ListRunsRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRunsResponse>): grpc.ClientUnaryCall;
@@ -91,6 +152,15 @@ export interface AdminServiceClient extends grpc.Client {
   listSilos(argument: _fedrot_v1_ListSilosRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListSilosResponse>): grpc.ClientUnaryCall;
   listSilos(argument: _fedrot_v1_ListSilosRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListSilosResponse>): grpc.ClientUnaryCall;
   
+  ListTokens(argument: _fedrot_v1_ListTokensRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  ListTokens(argument: _fedrot_v1_ListTokensRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  ListTokens(argument: _fedrot_v1_ListTokensRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  ListTokens(argument: _fedrot_v1_ListTokensRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  listTokens(argument: _fedrot_v1_ListTokensRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  listTokens(argument: _fedrot_v1_ListTokensRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  listTokens(argument: _fedrot_v1_ListTokensRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  listTokens(argument: _fedrot_v1_ListTokensRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
+  
   /**
    * Begin with the file's name and size, chunks, digest; manifest.json last: it completes the bundle.
    */
@@ -105,6 +175,50 @@ export interface AdminServiceClient extends grpc.Client {
   pushBundleFile(metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_PushBundleFileResponse>): grpc.ClientWritableStream<_fedrot_v1_PushBundleFileRequestInput>;
   pushBundleFile(options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_PushBundleFileResponse>): grpc.ClientWritableStream<_fedrot_v1_PushBundleFileRequestInput>;
   pushBundleFile(callback: grpc.requestCallback<_fedrot_v1_PushBundleFileResponse>): grpc.ClientWritableStream<_fedrot_v1_PushBundleFileRequestInput>;
+  
+  ReadAudit(argument: _fedrot_v1_ReadAuditRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_AuditLine>;
+  ReadAudit(argument: _fedrot_v1_ReadAuditRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_AuditLine>;
+  readAudit(argument: _fedrot_v1_ReadAuditRequestInput, metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_AuditLine>;
+  readAudit(argument: _fedrot_v1_ReadAuditRequestInput, options?: grpc.CallOptions): grpc.ClientReadableStream<_fedrot_v1_AuditLine>;
+  
+  /**
+   * The party may enrol again; its certificates so far stay revoked.
+   */
+  ReadmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  ReadmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  ReadmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  ReadmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  /**
+   * The party may enrol again; its certificates so far stay revoked.
+   */
+  readmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  readmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  readmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  readmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
+  
+  /**
+   * Out at once: open streams end, every later call is refused. By party with all its certificates, or by one serial.
+   */
+  RevokeParty(argument: _fedrot_v1_RevokePartyRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  RevokeParty(argument: _fedrot_v1_RevokePartyRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  RevokeParty(argument: _fedrot_v1_RevokePartyRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  RevokeParty(argument: _fedrot_v1_RevokePartyRequestInput, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  /**
+   * Out at once: open streams end, every later call is refused. By party with all its certificates, or by one serial.
+   */
+  revokeParty(argument: _fedrot_v1_RevokePartyRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  revokeParty(argument: _fedrot_v1_RevokePartyRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  revokeParty(argument: _fedrot_v1_RevokePartyRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  revokeParty(argument: _fedrot_v1_RevokePartyRequestInput, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
+  
+  RevokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  RevokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  RevokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  RevokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
   
   StopRun(argument: _fedrot_v1_StopRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
   StopRun(argument: _fedrot_v1_StopRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
@@ -137,7 +251,16 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
    */
   CreateRun: grpc.handleClientStreamingCall<_fedrot_v1_CreateRunRequest, _fedrot_v1_CreateRunResponseInput>;
   
+  /**
+   * Who may join. A token is shown once, in the answer.
+   */
+  CreateToken: grpc.handleUnaryCall<_fedrot_v1_CreateTokenRequest, _fedrot_v1_CreateTokenResponseInput>;
+  
   FetchAdapter: grpc.handleServerStreamingCall<_fedrot_v1_FetchAdapterRequest, _fedrot_v1_TensorStreamInput>;
+  
+  FetchUpdate: grpc.handleServerStreamingCall<_fedrot_v1_FetchUpdateRequest, _fedrot_v1_TensorStreamInput>;
+  
+  GetAuthority: grpc.handleUnaryCall<_fedrot_v1_GetAuthorityRequest, _fedrot_v1_GetAuthorityResponseInput>;
   
   GetRun: grpc.handleUnaryCall<_fedrot_v1_GetRunRequest, _fedrot_v1_RunInput>;
   
@@ -145,14 +268,35 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
   
   ListBundles: grpc.handleUnaryCall<_fedrot_v1_ListBundlesRequest, _fedrot_v1_ListBundlesResponseInput>;
   
+  /**
+   * What happened: signed manifests of a run's rounds, raw updates while they are kept, the audit log.
+   */
+  ListRoundManifests: grpc.handleUnaryCall<_fedrot_v1_ListRoundManifestsRequest, _fedrot_v1_ListRoundManifestsResponseInput>;
+  
   ListRuns: grpc.handleUnaryCall<_fedrot_v1_ListRunsRequest, _fedrot_v1_ListRunsResponseInput>;
   
   ListSilos: grpc.handleUnaryCall<_fedrot_v1_ListSilosRequest, _fedrot_v1_ListSilosResponseInput>;
+  
+  ListTokens: grpc.handleUnaryCall<_fedrot_v1_ListTokensRequest, _fedrot_v1_ListTokensResponseInput>;
   
   /**
    * Begin with the file's name and size, chunks, digest; manifest.json last: it completes the bundle.
    */
   PushBundleFile: grpc.handleClientStreamingCall<_fedrot_v1_PushBundleFileRequest, _fedrot_v1_PushBundleFileResponseInput>;
+  
+  ReadAudit: grpc.handleServerStreamingCall<_fedrot_v1_ReadAuditRequest, _fedrot_v1_AuditLineInput>;
+  
+  /**
+   * The party may enrol again; its certificates so far stay revoked.
+   */
+  ReadmitParty: grpc.handleUnaryCall<_fedrot_v1_ReadmitPartyRequest, _fedrot_v1_ReadmitPartyResponseInput>;
+  
+  /**
+   * Out at once: open streams end, every later call is refused. By party with all its certificates, or by one serial.
+   */
+  RevokeParty: grpc.handleUnaryCall<_fedrot_v1_RevokePartyRequest, _fedrot_v1_RevokePartyResponseInput>;
+  
+  RevokeToken: grpc.handleUnaryCall<_fedrot_v1_RevokeTokenRequest, _fedrot_v1_TokenInput>;
   
   StopRun: grpc.handleUnaryCall<_fedrot_v1_StopRunRequest, _fedrot_v1_RunInput>;
   
@@ -165,13 +309,22 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
 
 export interface AdminServiceDefinition extends grpc.ServiceDefinition {
   CreateRun: MethodDefinition<_fedrot_v1_CreateRunRequestInput, _fedrot_v1_CreateRunResponseInput, _fedrot_v1_CreateRunRequest, _fedrot_v1_CreateRunResponse>
+  CreateToken: MethodDefinition<_fedrot_v1_CreateTokenRequestInput, _fedrot_v1_CreateTokenResponseInput, _fedrot_v1_CreateTokenRequest, _fedrot_v1_CreateTokenResponse>
   FetchAdapter: MethodDefinition<_fedrot_v1_FetchAdapterRequestInput, _fedrot_v1_TensorStreamInput, _fedrot_v1_FetchAdapterRequest, _fedrot_v1_TensorStream>
+  FetchUpdate: MethodDefinition<_fedrot_v1_FetchUpdateRequestInput, _fedrot_v1_TensorStreamInput, _fedrot_v1_FetchUpdateRequest, _fedrot_v1_TensorStream>
+  GetAuthority: MethodDefinition<_fedrot_v1_GetAuthorityRequestInput, _fedrot_v1_GetAuthorityResponseInput, _fedrot_v1_GetAuthorityRequest, _fedrot_v1_GetAuthorityResponse>
   GetRun: MethodDefinition<_fedrot_v1_GetRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_GetRunRequest, _fedrot_v1_Run>
   ListAdapters: MethodDefinition<_fedrot_v1_ListAdaptersRequestInput, _fedrot_v1_ListAdaptersResponseInput, _fedrot_v1_ListAdaptersRequest, _fedrot_v1_ListAdaptersResponse>
   ListBundles: MethodDefinition<_fedrot_v1_ListBundlesRequestInput, _fedrot_v1_ListBundlesResponseInput, _fedrot_v1_ListBundlesRequest, _fedrot_v1_ListBundlesResponse>
+  ListRoundManifests: MethodDefinition<_fedrot_v1_ListRoundManifestsRequestInput, _fedrot_v1_ListRoundManifestsResponseInput, _fedrot_v1_ListRoundManifestsRequest, _fedrot_v1_ListRoundManifestsResponse>
   ListRuns: MethodDefinition<_fedrot_v1_ListRunsRequestInput, _fedrot_v1_ListRunsResponseInput, _fedrot_v1_ListRunsRequest, _fedrot_v1_ListRunsResponse>
   ListSilos: MethodDefinition<_fedrot_v1_ListSilosRequestInput, _fedrot_v1_ListSilosResponseInput, _fedrot_v1_ListSilosRequest, _fedrot_v1_ListSilosResponse>
+  ListTokens: MethodDefinition<_fedrot_v1_ListTokensRequestInput, _fedrot_v1_ListTokensResponseInput, _fedrot_v1_ListTokensRequest, _fedrot_v1_ListTokensResponse>
   PushBundleFile: MethodDefinition<_fedrot_v1_PushBundleFileRequestInput, _fedrot_v1_PushBundleFileResponseInput, _fedrot_v1_PushBundleFileRequest, _fedrot_v1_PushBundleFileResponse>
+  ReadAudit: MethodDefinition<_fedrot_v1_ReadAuditRequestInput, _fedrot_v1_AuditLineInput, _fedrot_v1_ReadAuditRequest, _fedrot_v1_AuditLine>
+  ReadmitParty: MethodDefinition<_fedrot_v1_ReadmitPartyRequestInput, _fedrot_v1_ReadmitPartyResponseInput, _fedrot_v1_ReadmitPartyRequest, _fedrot_v1_ReadmitPartyResponse>
+  RevokeParty: MethodDefinition<_fedrot_v1_RevokePartyRequestInput, _fedrot_v1_RevokePartyResponseInput, _fedrot_v1_RevokePartyRequest, _fedrot_v1_RevokePartyResponse>
+  RevokeToken: MethodDefinition<_fedrot_v1_RevokeTokenRequestInput, _fedrot_v1_TokenInput, _fedrot_v1_RevokeTokenRequest, _fedrot_v1_Token>
   StopRun: MethodDefinition<_fedrot_v1_StopRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_StopRunRequest, _fedrot_v1_Run>
   WatchRun: MethodDefinition<_fedrot_v1_GetRunRequestInput, _fedrot_v1_RunEventInput, _fedrot_v1_GetRunRequest, _fedrot_v1_RunEvent>
 }

@@ -16,6 +16,10 @@ export interface CreateRunBeginInput {
    * optional; [a-z0-9][a-z0-9._-]{0,62}; made from the name where empty
    */
   'runId'?: (string);
+  /**
+   * of the initial adapter, as in Digest; 32 bytes; needed where requests are signed
+   */
+  'sha256'?: (Buffer | Uint8Array | string);
 }
 
 export interface CreateRunBegin {
@@ -31,4 +35,8 @@ export interface CreateRunBegin {
    * optional; [a-z0-9][a-z0-9._-]{0,62}; made from the name where empty
    */
   'runId': (string);
+  /**
+   * of the initial adapter, as in Digest; 32 bytes; needed where requests are signed
+   */
+  'sha256': (Buffer);
 }

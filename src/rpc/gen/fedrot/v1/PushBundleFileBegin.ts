@@ -8,8 +8,15 @@ export interface PushBundleFileBeginInput {
    * hex
    */
   'bundleSha256'?: (string);
+  /**
+   * as in the manifest; manifest.json; manifest.sig.json
+   */
   'file'?: (string);
   'bytes'?: (number | string | Long);
+  /**
+   * of the file, as in Digest; 32 bytes; needed where requests are signed
+   */
+  'sha256'?: (Buffer | Uint8Array | string);
 }
 
 export interface PushBundleFileBegin {
@@ -17,6 +24,13 @@ export interface PushBundleFileBegin {
    * hex
    */
   'bundleSha256': (string);
+  /**
+   * as in the manifest; manifest.json; manifest.sig.json
+   */
   'file': (string);
   'bytes': (number);
+  /**
+   * of the file, as in Digest; 32 bytes; needed where requests are signed
+   */
+  'sha256': (Buffer);
 }
