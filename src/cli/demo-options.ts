@@ -35,14 +35,14 @@ export type DemoFlags = {
 
 /** Chosen so that the demo reaches its accuracy within three minutes on two cores (docs/demo.md). */
 export const DEMO_DEFAULTS = {
-  rounds: '10',
+  rounds: '16',
   silos: '3',
   method: 'fedrot',
   rank: '4',
   alpha: '0.5',
   scrambleBasis: false,
   seed: '1',
-  steps: '12',
+  steps: '8',
   testSize: '400',
   out: 'demo-out',
   cache: '.cache/demo',

@@ -139,7 +139,7 @@ export async function listenSecurely(
   });
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
+    server.once('error', (cause: Error) => {
       reject(
         new FedrotError(
           'unavailable',

@@ -68,7 +68,7 @@ export function squareSum(bytes: Uint8Array, dtype: WireDType): number {
   const values =
     dtype === 'f32' ? new Float32Array(at.buffer, at.byteOffset, at.length >>> 2) : DECODE[dtype](bytes);
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  for (const value of values) sum += value * value;
   return sum;
 }
 

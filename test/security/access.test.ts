@@ -25,10 +25,9 @@ async function refusal(
   consortium: Consortium,
   object: RegExp,
 ): Promise<Readonly<Record<string, string | undefined>>> {
-  const found = await expect
+  await expect
     .poll(() => consortium.refusals().find((body) => object.test(body.object ?? '')), { timeout: 5000 })
     .toBeDefined();
-  void found;
   return consortium.refusals().find((body) => object.test(body.object ?? ''))!;
 }
 
@@ -207,7 +206,9 @@ describe('who may call, with real TLS', () => {
         rejectUnauthorized: false,
         ALPNProtocols: ['h2'],
       });
-      socket.once('error', (error) => resolve(error.message));
+      socket.once('error', (error: Error) => {
+        resolve(error.message);
+      });
       socket.once('secureConnect', () => resolve('served'));
       onTestFinished(() => {
         socket.destroy();
@@ -260,7 +261,7 @@ describe('from outside', () => {
       [enrolService, enrol as unknown as typeof silo],
     ] as const)
       for (const [name, method] of Object.entries(service.methods)) {
-        const call = calls[handlerName(name)]!(method.requestStream ? ([] as unknown as object) : {});
+        const call = calls[handlerName(name)]!(method.requestStream ? [] : {});
         const done =
           method.responseStream && !method.requestStream
             ? (async () => {

@@ -1,5 +1,5 @@
-import { Option } from 'commander';
 import { join } from 'node:path';
+import { Option } from 'commander';
 import type { Consent } from '../../client/accept/consents.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
 import type { CliContext } from '../context.js';

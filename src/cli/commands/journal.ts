@@ -1,5 +1,5 @@
-import { Option } from 'commander';
 import { join } from 'node:path';
+import { Option } from 'commander';
 import type { JournalRecord } from '../../evidence/journal.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
 import { variable } from '../env.js';

@@ -32,7 +32,7 @@ function openSocket(address: string, proxy: ConnectProxy | undefined): Promise<S
       headers: { Host: address, ...(basic && { 'Proxy-Authorization': `Basic ${basic}` }) },
     });
     asking.once('connect', ({ statusCode }, socket) => {
-      if (statusCode === 200) resolve(socket as Socket);
+      if (statusCode === 200) resolve(socket);
       else reject(unavailable(address, `the proxy answers ${statusCode ?? 'nothing'} to CONNECT`));
     });
     asking.once('error', (cause) =>
@@ -45,13 +45,13 @@ function openSocket(address: string, proxy: ConnectProxy | undefined): Promise<S
 /** Every certificate that the server showed, its own first. */
 function chainOf(first: DetailedPeerCertificate): Buffer[] {
   const chain: Buffer[] = [];
-  for (
-    let at: DetailedPeerCertificate | undefined = first;
-    at?.raw !== undefined;
-    at = at.issuerCertificate
-  ) {
-    if (chain.some((known) => known.equals(at!.raw))) break;
-    chain.push(at.raw);
+  // A self-signed root is its own issuer; a certificate whose issuer was not sent has none, whatever Node's types say.
+  let at = first as Partial<DetailedPeerCertificate> | undefined;
+  while (at?.raw !== undefined) {
+    const { raw } = at;
+    if (chain.some((known) => known.equals(raw))) break;
+    chain.push(raw);
+    at = at.issuerCertificate;
   }
   return chain;
 }
@@ -86,7 +86,7 @@ export async function findRoot(
       secure.destroy();
       reject(unavailable(address, 'does not answer'));
     });
-    secure.once('error', (cause) => {
+    secure.once('error', (cause: Error) => {
       reject(unavailable(address, `does not speak TLS as a coordinator does (${cause.message})`, cause));
     });
   });

@@ -1,4 +1,4 @@
-import { FedrotError } from '../../errors.js';
+import { type FedrotError } from '../../errors.js';
 import type { Journal, JournalRecord } from '../../evidence/journal.js';
 import { RETRY_OF_CODE } from '../../rpc/retry.js';
 import { fromServiceError } from '../../rpc/status.js';
