@@ -19,8 +19,9 @@ import transformers
 from safetensors.torch import save_file
 
 RANK, ALPHA, STEPS = 2, 6, 3
-# Every gradient's largest entry is at least this: where terms nearly cancel, float32 has few digits left.
-SMALLEST = 1e-2
+# PyTorch's own float32 gradients are this near the float64 ones, relative to the tensor's largest entry: where terms nearly cancel,
+# float32 has too few digits left to judge anybody by.
+CONDITION = 4e-6
 LENGTHS, SEQUENCE = [6, 4, 5], 6
 
 MODELS = {
@@ -71,6 +72,14 @@ def trained(model):
 def saved_name(name):
     """As PEFT's save_pretrained writes it."""
     return name.replace(".default", "").replace(".modules_to_save", "").replace(".original_module", "")
+
+
+def condition(model, batch):
+    found = []
+    for run in [copy.deepcopy(model).double(), copy.deepcopy(model)]:
+        run(**batch).loss.backward()
+        found.append([parameter.grad.double() for parameter in trained(run).values()])
+    return max(((a - b).abs().max() / a.abs().max()).item() for a, b in zip(*found))
 
 
 def reference(model, batch, base):
@@ -128,15 +137,13 @@ def export(model, batch, path):
 def make(out, name, spec, seed):
     generator = torch.Generator().manual_seed(seed)
     folder = out / name
-    folder.mkdir(parents=True, exist_ok=True)
     config = spec["config"]()
     config._attn_implementation = "eager"
     model = spec["model"](config).eval()
     randomize(model, generator)
-    model.save_pretrained(folder / "checkpoint")
     batch = batch_of(spec["task"], generator)
     scalars = {}
-    smallest = float("inf")
+    folder.mkdir(parents=True, exist_ok=True)
     for adapter in ["lora", "lora-head"] if spec["task"] != "causal-lm" else ["lora"]:
         head = adapter == "lora-head"
         lora = peft.LoraConfig(
@@ -148,18 +155,20 @@ def make(out, name, spec, seed):
             for key, parameter in wrapped.named_parameters():
                 if "lora_" in key:
                     parameter.copy_(0.4 * torch.randn(parameter.shape, generator=own))
+        found = condition(wrapped, batch)
+        print(name, seed, f"{found:.1e}", file=sys.stderr)
+        if found > CONDITION:
+            return False
         wrapped.save_pretrained(folder / adapter)
         (folder / adapter / "README.md").unlink(missing_ok=True)
         tensors, values = reference(wrapped.double(), batch, base=not head)
-        smallest = min(smallest, *(t.abs().max().item() for key, t in tensors.items() if key.startswith("grad.")))
         save_file(tensors, folder / ("expected-head.safetensors" if head else "expected.safetensors"))
         scalars |= {"head": values} if head else values
-    if smallest < SMALLEST:
-        return False
     try:
         export(copy.deepcopy(model), batch, folder / "model.onnx")
     except Exception as error:  # the exporter needs packages that only some environments have
         print(f"{name}: no ONNX file ({error})", file=sys.stderr)
+    model.save_pretrained(folder / "checkpoint")
     (folder / "expected.json").write_text(json.dumps(scalars, indent=1) + "\n")
     rows = {key: value.tolist() for key, value in batch.items()}
     (folder / "batch.json").write_text(json.dumps(rows) + "\n")
@@ -169,8 +178,9 @@ def make(out, name, spec, seed):
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
     target = Path(sys.argv[1])
     for index, (each, what) in enumerate(MODELS.items()):
-        # The first seed without a gradient that nearly cancels.
+        # The first seed that is well conditioned.
         seed = next(seed for seed in range(100 * (index + 1), 100 * (index + 2)) if make(target, each, what, seed))
         print(f"{each}: seed {seed}")
