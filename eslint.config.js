@@ -28,14 +28,14 @@ export default defineConfig(
 
   // Import order and cycles, everywhere.
   {
-    files: ['**/*.{ts,js,mjs}'],
+    files: ['**/*.{ts,tsx,js,mjs}'],
     plugins: { 'import-x': importX },
     settings: {
-      'import-x/extensions': ['.ts', '.js', '.mjs'],
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/extensions': ['.ts', '.tsx', '.js', '.mjs'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
       'import-x/resolver-next': [
         createNodeResolver({
-          extensions: ['.ts', '.js', '.mjs'],
+          extensions: ['.ts', '.tsx', '.js', '.mjs'],
           extensionAlias: { '.js': ['.ts', '.js'] },
           conditionNames: ['node', 'import', 'types', 'default'],
         }),
@@ -70,7 +70,7 @@ export default defineConfig(
 
   // TypeScript, with types.
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: {
       parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname },
@@ -97,8 +97,13 @@ export default defineConfig(
       'no-restricted-syntax': ['error', processEnv, builtinEnv],
     },
   },
+  // The dashboard has types of its own: the browser's.
   {
-    files: ['src/**/*.ts'],
+    files: ['src/web/**/*.{ts,tsx}'],
+    languageOptions: { parserOptions: { project: './src/web/tsconfig.json' } },
+  },
+  {
+    files: ['src/**/*.{ts,tsx}'],
     rules: { 'no-restricted-syntax': ['error', bareError, callError, processEnv, builtinEnv] },
   },
   // The one place that reads the environment.

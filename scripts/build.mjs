@@ -1,10 +1,11 @@
-// Compiles src to dist. The compiler writes beside dist and the folder is swapped in only when all is well: a failed
+// Compiles src to dist, and the dashboard to dist/web. The compiler writes beside dist and the folder is swapped in only when all is well: a failed
 // build leaves the last good one, and processes that run from dist meet either the old build or the new one.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sourceFingerprint, STAMP } from './fingerprint.mjs';
+import { buildWeb } from './web.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const fingerprint = sourceFingerprint(root);
@@ -21,6 +22,7 @@ const { status } = spawnSync(
   { stdio: ['ignore', 2, 2] },
 );
 if (status !== 0) process.exit(1);
+await buildWeb(root, join(next, 'web'));
 
 const entry = join(next, 'cli/main.js');
 if (existsSync(entry)) chmodSync(entry, 0o755);

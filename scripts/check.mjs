@@ -19,6 +19,10 @@ const CHECKS = {
     shows: 'sources, tests and benches compile',
     command: tool('typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.test.json'),
   },
+  'web-types': {
+    shows: 'the dashboard compiles',
+    command: tool('typescript/bin/tsc', '-p', 'src/web/tsconfig.json'),
+  },
   lint: {
     shows: 'no lint error, no warning',
     command: tool('eslint/bin/eslint.js', '.', '--max-warnings', '0'),

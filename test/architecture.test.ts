@@ -9,6 +9,7 @@ import {
   staticClosure,
 } from './support/architecture/layers.js';
 import {
+  DASHBOARD,
   DEMO,
   licenceAllowed,
   licenceViolations,
@@ -62,7 +63,7 @@ describe('fedrot', () => {
     expect(unusedPackages([...src, ...house], manifest)).toEqual([]);
   });
   test('what is installed for users loads nothing that only development installs', () => {
-    const entries = src.filter((file) => !file.path.startsWith(DEMO));
+    const entries = src.filter((file) => ![DEMO, DASHBOARD].some((place) => file.path.startsWith(place)));
     const loaded = new Set(entries.flatMap((file) => [...staticClosure(src, file.path)]));
     const imports = src.filter((file) => loaded.has(file.path)).flatMap((file) => file.imports);
     const used = new Set(imports.filter((site) => !site.typeOnly).map((site) => packageOf(site.specifier)));

@@ -13,10 +13,12 @@ export const ARROWS: Readonly<Record<string, readonly string[] | 'everything'>> 
   pki: [],
   evidence: ['tensor'],
   model: ['train', 'tensor'],
-  server: ['align', 'tensor', 'rpc', 'pki', 'evidence'],
+  // What the coordinator's HTTP API says, as types: both ends import it.
+  api: [],
+  server: ['align', 'tensor', 'rpc', 'pki', 'evidence', 'api'],
   client: ['train', 'model', 'align', 'tensor', 'rpc', 'pki', 'evidence'],
   sim: ['server', 'client'],
-  web: [],
+  web: ['api'],
   cli: 'everything',
 };
 

