@@ -37,6 +37,10 @@ const CHECKS = {
     command: script('gen-kernels.mjs', '--check'),
   },
   docs: { shows: 'generated documents match the code', command: script('gen-docs.mjs', '--check') },
+  dependencies: {
+    shows: 'bill of materials, no known vulnerabilities in what users install',
+    command: script('audit-deps.mjs'),
+  },
   tests: {
     shows: 'npm test',
     command: vitest('--project', 'unit', '--project', 'house', '--project', 'e2e'),

@@ -22,7 +22,11 @@ export function objections({ runId, bundle, spec }: Asked, rules: AcceptRules): 
   const listed = (name: string, patterns: readonly string[], text: string): string[] =>
     fits(patterns, text) ? [] : [`${name} ${text} is not accepted (accept.${name}s)`];
   const atMost = (rule: string, limit: number, value: number): string[] =>
-    value <= limit ? [] : [`${rule.slice(3)} is ${value}; the silo accepts up to ${limit} (accept.${rule})`];
+    value <= limit
+      ? []
+      : [
+          `${rule.charAt(3).toLowerCase()}${rule.slice(4)} is ${value}; the silo accepts up to ${limit} (accept.${rule})`,
+        ];
   return [
     ...listed('run', rules.runs, runId),
     ...listed('bundle', rules.bundles, bundle),
