@@ -209,5 +209,32 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       await Promise.all(work);
       expect((await store.runs()).map((run) => run.seq)).toEqual([20, 20]);
     });
+
+    it('keeps tokens, and lets each be used once', async () => {
+      const token = {
+        id: 'a1b2c3d4e5f6',
+        sha256: sha('d'),
+        identity: { kind: 'silo', name: 'hospital-a' },
+        createdBy: 'operator:ada',
+        createdMs: 5,
+        expiresMs: 10,
+      } as const;
+      const later = { ...token, id: 'b', createdMs: 7 };
+      expect(await store.saveToken(later)).toBe(true);
+      expect(await store.saveToken(token)).toBe(true);
+      const used = { ...token, used: { atMs: 6, keyId: sha('e') } };
+      expect(await store.saveToken(used, 'used')).toBe(true);
+      expect(await store.saveToken({ ...used, used: { atMs: 7, keyId: sha('f') } }, 'used')).toBe(false);
+      expect(await store.tokens()).toEqual([used, later]);
+    });
+
+    it('keeps the serials of every party', async () => {
+      const issued = { serial: 'ab', party: 'silo:a', issuedMs: 1, notAfterMs: 2 };
+      await store.saveCertificate(issued);
+      await store.saveCertificate({ ...issued, serial: 'cd' });
+      await store.saveCertificate({ ...issued, serial: 'ef', party: 'operator:a' });
+      expect([...(await store.serials('silo:a'))].sort()).toEqual(['ab', 'cd']);
+      expect(await store.serials('silo:b')).toEqual([]);
+    });
   });
 }
