@@ -17,7 +17,8 @@ function counted(error: FedrotError): string {
   return ` (${unknown} of ${examples} examples)`;
 }
 
-const own = (error: FedrotError): string => error.message;
+/** The message without the place on this machine that it may begin with: `/data/bundles/…/model.onnx: `. */
+const own = (error: FedrotError): string => error.message.replace(/^\S*[\\/]\S*: /, '');
 const fixed =
   (text: string) =>
   (error: FedrotError): string =>

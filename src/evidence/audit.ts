@@ -27,6 +27,7 @@ export const AUDIT_ACTIONS = [
   'bundle.push',
   'bundle.sign',
   'updates.delete',
+  'task.refuse',
   'call.refuse',
   'storage.corrupt',
 ] as const;

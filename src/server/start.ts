@@ -89,7 +89,7 @@ export async function startCoordinator(
     undo[undo.length - 1] = () => coordinator.close();
     const identity = options.identity ?? (access.mode === 'plaintext' ? trustClaims : byCertificate);
     const rpc = createRpcServer({
-      silo: createSiloService({ coordinator, identity, softwareVersion }),
+      silo: createSiloService({ coordinator, identity, softwareVersion, audit }),
       admin: createAdminService({
         coordinator,
         identity,

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { join } from 'node:path';
@@ -16,14 +16,18 @@ import { openBundle, type Bundle } from '../../src/model/bundle.js';
 import { createAuthority } from '../../src/pki/authority.js';
 import { readCredential } from '../../src/pki/credential-files.js';
 import { issueCertificate } from '../../src/pki/issue.js';
-import { privateKeyPem, spki } from '../../src/pki/keys.js';
+import { generateSigningKey, privateKeyPem, spki } from '../../src/pki/keys.js';
 import { signRequest } from '../../src/pki/signed-request.js';
 import { parseProxy } from '../../src/rpc/channel-options.js';
-import { createAdminClient, createSiloClient } from '../../src/rpc/client.js';
+import { createAdminClient, createSiloClient, type RpcClient } from '../../src/rpc/client.js';
 import { siloService } from '../../src/rpc/protos.js';
 import type { AdminCalls } from '../../src/rpc/services.js';
 import { parseRunSpec } from '../../src/run-spec.js';
 import { FakeTrainer } from '../client/fake-trainer.js';
+import { decodeModel, encodeModel } from '../../src/train/ir/codec.js';
+import type { Model } from '../../src/train/ir/graph.js';
+import { signBundle } from '../../src/evidence/bundle-signature.js';
+import { recordingLogger } from '../client/recording-logger.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
 import { Consortium, registration } from './support/consortium.js';
 import { startSilo, tinySpec } from './support/silo.js';
@@ -37,9 +41,25 @@ beforeAll(async () => {
 });
 afterAll(() => rm(checkpoint, { recursive: true, force: true }));
 
-async function run(admin: AdminCalls, changes: object = {}): Promise<string> {
-  await pushBundle(admin as never, bundle);
-  const { runId } = await createRun(admin as never, bundle, parseRunSpec(tinySpec(bundle.sha256, changes)));
+/** A bundle that only its manifest makes whole: what a hostile operator would push. */
+async function hostileBundle(folder: string, change: (model: Model) => Model): Promise<Bundle> {
+  await cp(bundle.folder, folder, { recursive: true });
+  const { file } = bundle.manifest.model;
+  const bytes = encodeModel(change(decodeModel(await readFile(join(bundle.folder, file)))));
+  await writeFile(join(folder, file), bytes);
+  const sha = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
+  const files = bundle.manifest.files.map((entry) =>
+    entry.name === file ? { ...entry, bytes: bytes.length, sha256: sha(bytes) } : entry,
+  );
+  const manifest = { ...bundle.manifest, files };
+  const text = Buffer.from(JSON.stringify(manifest));
+  await writeFile(join(folder, 'manifest.json'), text);
+  return { ...bundle, folder, manifest, sha256: sha(text) };
+}
+
+async function run(admin: RpcClient<AdminCalls>, changes: object = {}): Promise<string> {
+  await pushBundle(admin, bundle);
+  const { runId } = await createRun(admin, bundle, parseRunSpec(tinySpec(bundle.sha256, changes)));
   return runId;
 }
 
@@ -110,7 +130,7 @@ describe('a silo with real TLS', () => {
     await consents.require(wish, { ...rules, ...limits }, 0).catch(() => undefined);
     const question = (await consents.list()).find((consent) => consent.run === 'agreed')!;
     await consents.decide(question.id, 'granted', 1);
-    await createRun(admin as never, bundle, spec, 'agreed');
+    await createRun(admin, bundle, spec, 'agreed');
     await ended(admin, 'agreed').toBe('RUN_STATE_FINISHED');
     expect(trainer.trained).toHaveLength(1);
   });
@@ -128,6 +148,85 @@ describe('a silo with real TLS', () => {
     expect(trainer.trained).toHaveLength(0);
     const { silos } = await admin.getRun({ runId });
     expect(silos[0]?.message).toMatch(/signed by main; this silo loads what release-team signed/);
+  });
+
+  const hostile: readonly [what: string, change: (model: Model) => Model, told: RegExp][] = [
+    [
+      'an operator of another domain',
+      (model) => ({
+        ...model,
+        graph: {
+          ...model.graph,
+          nodes: model.graph.nodes.map((node, index) =>
+            index === 0 ? { ...node, domain: 'evil.corp' } : node,
+          ),
+        },
+      }),
+      /operators of the domain evil\.corp are not loaded/,
+    ],
+    [
+      'weights outside its folder',
+      (model) => ({
+        ...model,
+        graph: {
+          ...model.graph,
+          initializers: new Map(
+            [...model.graph.initializers].map(([name, value]) => [
+              name,
+              value.data.kind === 'external'
+                ? { ...value, data: { ...value.data, file: 'sub/secret' } }
+                : value,
+            ]),
+          ),
+        },
+      }),
+      /must lie in a file beside the model/,
+    ],
+  ];
+  for (const [what, change, told] of hostile)
+    test(`a bundle with ${what} is never loaded, and everyone hears of it`, async () => {
+      const consortium = await Consortium.start();
+      const folder = join(consortium.folder, 'silo');
+      await consortium.enrol(await consortium.token('silo', 'a'), join(folder, 'credential'));
+      const trainer = new FakeTrainer();
+      const lines: string[] = [];
+      const logger = recordingLogger(lines);
+      await startSilo(folder, { name: 'a', coordinator: consortium.address }, { trainer, logger });
+      const admin = consortium.admin();
+      const evil = await hostileBundle(join(consortium.folder, 'evil'), change);
+      await pushBundle(admin, evil);
+      const spec = parseRunSpec(tinySpec(evil.sha256));
+      // fedrot's own command line already refuses it; a hostile operator has another, and version 0 looks like any other.
+      await expect(createRun(admin, evil, spec)).rejects.toThrow(told);
+      const { runId } = await createRun(admin, { ...bundle, sha256: evil.sha256 }, spec);
+      await ended(admin, runId).toBe('RUN_STATE_FAILED');
+      expect(trainer.trained).toHaveLength(0);
+      expect(lines.join('')).toMatch(told);
+      const { silos } = await admin.getRun({ runId });
+      const entry = consortium.audit().find(({ body }) => body.action === 'task.refuse')?.body;
+      expect(entry).toMatchObject({ actor: 'silo:a', outcome: 'refused' });
+      expect(silos[0]?.message).toMatch(told);
+      expect(entry?.detail).toMatch(told);
+      expect(entry?.detail).not.toContain(folder);
+    });
+
+  test('a signature of a stranger is not taken for a bundle', async () => {
+    const consortium = await Consortium.start();
+    const admin = consortium.admin();
+    const stranger = await createAuthority({ name: 'stranger', nowMs: Date.now() });
+    const key = generateSigningKey();
+    const issued = await issueCertificate(stranger, {
+      publicKey: createPublicKey(key),
+      identity: { kind: 'signer', name: 'main' },
+      nowMs: Date.now(),
+    });
+    const text = Buffer.from(signBundle(bundle.sha256, key, issued.chainPem));
+    const sha256 = createHash('sha256').update(text).digest();
+    const begin = { bundleSha256: bundle.sha256, file: 'manifest.sig.json', bytes: text.length, sha256 };
+    await expect(
+      admin.pushBundleFile([{ begin }, { chunk: { offset: 0, data: text } }, { digest: { sha256 } }]),
+    ).rejects.toMatchObject({ code: 'unauthenticated' });
+    expect(consortium.audit().at(-1)?.body).toMatchObject({ actor: 'operator:admin' });
   });
 
   test('a certificate is renewed in time, and the silo works on without a restart', async () => {

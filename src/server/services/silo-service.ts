@@ -1,4 +1,5 @@
 import { ERROR_CODES, FedrotError } from '../../errors.js';
+import type { AuditLog } from '../../evidence/audit.js';
 import type { SiloHandlers } from '../../rpc/services.js';
 import type { RegisterRequest } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
 import type { RegisterResponseInput } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
@@ -10,6 +11,7 @@ import type { EvaluationRecord } from '../store/store.js';
 import { hashOf } from '../transfer/receive-payload.js';
 import { sendFile } from '../transfer/send-stream.js';
 import { UploadDesk } from '../transfer/upload-desk.js';
+import { wellFormed } from '../access/refusals.js';
 import { checkName, checkRange, cleanText } from './checks.js';
 import { fetchAdapter } from './fetch-adapter.js';
 import type { Identity } from './identity.js';
@@ -31,13 +33,26 @@ export interface SiloServiceOptions {
   readonly coordinator: Coordinator;
   readonly identity: Identity;
   readonly softwareVersion: string;
+  /** Default: nothing is written down. */
+  readonly audit?: AuditLog;
 }
+
+/** A silo that fails with one of these has refused what it was given: the bundle, the run, or whoever sent them. */
+const REFUSED_TASK: ReadonlySet<string> = new Set([
+  'op_unsupported',
+  'model_unsupported',
+  'file_invalid',
+  'checksum_mismatch',
+  'unauthenticated',
+  'permission_denied',
+]);
 
 /** The calls that a silo makes, as plain functions. */
 export function createSiloService({
   coordinator,
   identity,
   softwareVersion,
+  audit,
 }: SiloServiceOptions): SiloHandlers {
   const { config, silos, bundles, metrics, clock } = coordinator;
   const caller = new SiloCaller(identity, silos);
@@ -125,6 +140,17 @@ export function createSiloService({
       const code = (ERROR_CODES as readonly string[]).includes(request.code) ? request.code : 'internal';
       const message = cleanText(request.message, 2000);
       await run.send({ type: 'task-failed', silo, taskId: request.taskId, code, message });
+      if (REFUSED_TASK.has(code))
+        await audit?.record({
+          actor: `silo:${silo}`,
+          action: 'task.refuse',
+          object: cleanText(request.taskId, 200),
+          outcome: 'refused',
+          code,
+          peer: context.peer,
+          ...(context.caller && { certificate: context.caller.serial }),
+          detail: wellFormed(message),
+        });
       return {};
     },
 

@@ -26,7 +26,7 @@ function refuse(message: string): FedrotError {
 function checkTensor({ data }: TensorValue, name: string): void {
   if (data.kind === 'external' && !FILE_NAME.test(data.file))
     throw new FedrotError(
-      'file_invalid',
+      'model_unsupported',
       `tensor ${name}: its data lie at ${JSON.stringify(data.file.slice(0, 200))}; they must lie in a file beside the model`,
     );
 }
@@ -51,7 +51,7 @@ function checkGraph(graph: Graph, depth: number): void {
 }
 
 /**
- * Throws op_unsupported or file_invalid, naming the node or tensor. A domain that is listed but used by no node loads nothing: ONNX
+ * Throws op_unsupported or model_unsupported, naming the node or tensor. A domain that is listed but used by no node loads nothing: ONNX
  * Runtime writes such lists into the models that it optimizes.
  */
 export function checkModel(model: Model): Model {
