@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { createServer as createHttpServer } from 'node:http';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
@@ -255,7 +255,7 @@ describe('a silo with real TLS', () => {
   test('a silo behind an HTTP proxy joins through CONNECT', async () => {
     const consortium = await Consortium.start();
     const asked: string[] = [];
-    const sockets = new Set<Socket>();
+    const closers: (() => void)[] = [];
     const proxy = createHttpServer();
     proxy.on('connect', (request, downstream, head) => {
       asked.push(`${request.url ?? ''} ${request.headers['proxy-authorization'] ?? ''}`);
@@ -264,14 +264,14 @@ describe('a silo with real TLS', () => {
         upstream.write(head);
         upstream.pipe(downstream).pipe(upstream);
       });
-      for (const socket of [upstream, downstream as Socket]) {
-        sockets.add(socket);
+      for (const socket of [upstream, downstream]) {
+        closers.push(() => socket.destroy());
         socket.on('error', () => undefined);
       }
     });
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => {
-      for (const socket of sockets) socket.destroy();
+      for (const close of closers) close();
       proxy.close();
     });
     const { port } = proxy.address() as { port: number };
@@ -407,7 +407,7 @@ describe('behind a load balancer that ends TLS', () => {
     const headers = signRequest({ audience: 'main', method: method.path, bodySha256 }, own, Date.now());
     const plain = createSiloClient({
       address,
-      security: unsigned as never,
+      security: unsigned,
       metadata: () => ({ ...headers }),
     });
     onTestFinished(() => plain.close());
@@ -418,7 +418,7 @@ describe('behind a load balancer that ends TLS', () => {
     });
     const changed = { ...registration('a'), examples: 11 };
     const again = signRequest({ audience: 'main', method: method.path, bodySha256 }, own, Date.now());
-    const other = createSiloClient({ address, security: unsigned as never, metadata: () => ({ ...again }) });
+    const other = createSiloClient({ address, security: unsigned, metadata: () => ({ ...again }) });
     onTestFinished(() => other.close());
     await expect(other.register(changed)).rejects.toMatchObject({ code: 'unauthenticated' });
 
