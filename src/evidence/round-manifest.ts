@@ -47,10 +47,14 @@ export const roundManifestSchema = z.strictObject({
     options: z.record(z.string(), z.unknown()),
     weighting: z.string(),
     seed: count,
+    /** As the specification has them; absent where it has none. */
+    serverOptimizer: z.record(z.string(), z.unknown()).optional(),
+    robust: z.record(z.string(), z.unknown()).optional(),
   }),
-  /** The adapter that the silos began with, and the one that was published. */
-  reference: adapter,
-  result: adapter,
+  /** The adapter that the silos began with and, where there is one, the state that the aggregation went on from. */
+  reference: adapter.extend({ state: sha256.optional() }),
+  /** What was published: the adapter, what silos merge into their base, the state for the next round. */
+  result: adapter.extend({ state: sha256.optional(), merge: sha256.optional() }),
   /** With what it was computed: the same again gives the same bits. */
   software: z.strictObject({
     fedrot: z.string(),

@@ -45,7 +45,7 @@ export function verifyChain(
   expected: ExpectedChain = {},
 ): ChainVerdict {
   let before: SignedRoundManifest | null = null;
-  const published = new Map<number, string>();
+  const published = new Map<number, Published>();
   for (const [index, text] of texts.entries()) {
     try {
       const link = parseSignedRound(text, `round ${index + 1}`);
@@ -86,16 +86,28 @@ function checkOrder(
       throw broken(`its ${field} differs from that of the round before`);
 }
 
-function checkAdapters({ reference, result }: RoundManifest, published: Map<number, string>): void {
+/** A version as the chain has it so far. */
+interface Published {
+  readonly sha256: string;
+  readonly state?: string | undefined;
+}
+
+function checkAdapters({ reference, result }: RoundManifest, published: Map<number, Published>): void {
   const known = published.get(reference.version);
   if (known === undefined && reference.version !== 0)
     throw broken(`it began with version ${reference.version}, which no round before published`);
-  if (known !== undefined && known !== reference.sha256)
-    throw broken(`it began with version ${reference.version} as ${reference.sha256}; published was ${known}`);
+  if (known !== undefined && known.sha256 !== reference.sha256)
+    throw broken(
+      `it began with version ${reference.version} as ${reference.sha256}; published was ${known.sha256}`,
+    );
+  if (known?.state !== reference.state)
+    throw broken(
+      `it went on from state ${reference.state ?? 'none'} of version ${reference.version}; published was ${known?.state ?? 'none'}`,
+    );
   if (published.has(result.version) || result.version === 0)
     throw broken(`it publishes version ${result.version}, which was there before`);
-  published.set(reference.version, reference.sha256);
-  published.set(result.version, result.sha256);
+  published.set(reference.version, reference);
+  published.set(result.version, result);
 }
 
 function checkEnd(rounds: number, head: string | null, expected: ExpectedChain): ChainVerdict {

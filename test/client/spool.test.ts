@@ -29,11 +29,12 @@ afterEach(() => {
 const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
   runId: 'run',
   round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10 },
+  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null },
   bundleSha256: 'b',
   specJson: '{}',
   instructionsJson: '{}',
   deadlineMs: 5,
+  merges: [],
   ...changes,
 });
 
@@ -58,7 +59,10 @@ describe('Spool', () => {
   it.each([
     ['run', { runId: 'other' }],
     ['round', { round: 3 }],
-    ['starting adapter', { adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 8), bytes: 10 } }],
+    [
+      'starting adapter',
+      { adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 8), bytes: 10, merge: null } },
+    ],
     ['settings', { specJson: '{"seed":1}' }],
     ['instructions', { instructionsJson: '{"train":"a"}' }],
     ['bundle', { bundleSha256: 'c' }],

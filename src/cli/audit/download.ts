@@ -48,6 +48,17 @@ export async function downloadRound(
     `version ${reference.version}`,
     reference.sha256,
   );
+  if (reference.state !== undefined)
+    await keep(
+      admin.fetchAdapter({
+        runId,
+        version: reference.version,
+        offset: 0,
+        part: 'ADAPTER_PART_STATE',
+      }),
+      `the state of version ${reference.version}`,
+      reference.state,
+    );
   for (const { silo, sha256 } of updates)
     await keep(admin.fetchUpdate({ runId, round, silo, offset: 0 }), `the update of ${silo}`, sha256);
   return pathOf;

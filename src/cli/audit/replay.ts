@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { parseSignedRound, type RoundManifest } from '../../evidence/round-manifest.js';
+import {
+  robustSchema,
+  serverOptimizerSchema,
+  type RobustSpec,
+  type ServerOptimizerSpec,
+} from '../../run-spec.js';
 import { performAggregation } from '../../server/aggregation/perform-aggregation.js';
 
 export interface Replayed {
@@ -11,7 +17,20 @@ export interface Replayed {
   readonly expected: string;
   /** What was computed now. */
   readonly computed: string;
+  /** Which files beside the adapter are not the same. */
+  readonly differing: readonly ('merge' | 'state')[];
   readonly software: RoundManifest['software'];
+}
+
+/** The steps of the aggregation as the run had them. */
+function parseAggregation({ serverOptimizer, robust }: RoundManifest['aggregation']): {
+  serverOptimizer?: ServerOptimizerSpec | undefined;
+  robust?: RobustSpec | undefined;
+} {
+  return {
+    serverOptimizer: serverOptimizerSchema.optional().parse(serverOptimizer),
+    robust: robustSchema.optional().parse(robust),
+  };
 }
 
 /** The manifest of a round, of a chain that was verified. Throws not_found. */
@@ -43,11 +62,21 @@ export function replayRound(
       'not_found',
       `version ${reference.version} of run ${run}, which round ${round} began with, is gone`,
     );
+  const state = reference.state === undefined ? undefined : pathOf(reference.state);
+  if (reference.state !== undefined && !isThere(state))
+    throw new FedrotError(
+      'not_found',
+      `the state of version ${reference.version} of run ${run}, which round ${round} went on from, is gone`,
+    );
+  const { serverOptimizer, robust } = parseAggregation(aggregation);
   const scratch = mkdtempSync(join(tmpdir(), 'fedrot-replay-'));
   try {
-    const { sha256 } = performAggregation({
+    const computed = performAggregation({
       method: aggregation.method,
       options: aggregation.options,
+      serverOptimizer,
+      robust,
+      ...(state !== undefined && { state: { path: state, sha256: reference.state ?? '' } }),
       round,
       seed: aggregation.seed,
       previousPath: previous,
@@ -58,8 +87,21 @@ export function replayRound(
         sha256: hash,
       })),
       outputPath: join(scratch, 'adapter.safetensors'),
+      mergeOutputPath: join(scratch, 'merge.safetensors'),
+      stateOutputPath: join(scratch, 'state.safetensors'),
     });
-    return { round, expected: result.sha256, computed: sha256, software };
+    const files = (['merge', 'state'] as const).map((kind) => ({
+      what: kind,
+      expected: result[kind],
+      computed: computed[kind]?.sha256,
+    }));
+    return {
+      round,
+      expected: result.sha256,
+      computed: computed.sha256,
+      differing: files.filter((file) => file.expected !== file.computed).map(({ what }) => what),
+      software,
+    };
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -142,16 +142,18 @@ const buildReplay: BuildCommand = (context) =>
             admin === undefined
               ? (sha256: string) => join(flags.dataFolder ?? '', 'tensors', `${sha256}.safetensors`)
               : await (await import('../audit/download.js')).downloadRound(admin, manifest, scratch);
-          const { expected, computed, software } = replayRound(manifest, pathOf);
-          const same = expected === computed;
+          const { expected, computed, differing, software } = replayRound(manifest, pathOf);
+          const same = expected === computed && differing.length === 0;
           differs ||= !same;
           const made = `fedrot ${software.fedrot}, Node ${software.node}, ${software.platform}-${software.arch}, ${software.kernel}`;
           if (flags.json === true)
-            context.out(`${JSON.stringify({ run, round: number, same, expected, computed, software })}\n`);
+            context.out(
+              `${JSON.stringify({ run, round: number, same, expected, computed, differing, software })}\n`,
+            );
           else if (same) context.out(`same    ${run} round ${number}: ${computed}\n`);
           else
             context.out(
-              `DIFFERS ${run} round ${number}: computed ${computed}, the manifest says ${expected} (made by ${made}; here runs Node ${process.version})\n`,
+              `DIFFERS ${run} round ${number}: computed ${computed}, the manifest says ${expected}${differing.map((what) => `; its ${what} file differs`).join('')} (made by ${made}; here runs Node ${process.version})\n`,
             );
         } finally {
           rmSync(scratch, { recursive: true, force: true });

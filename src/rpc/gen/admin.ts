@@ -45,6 +45,7 @@ import type { ListSilosRequestInput as _fedrot_v1_ListSilosRequestInput, ListSil
 import type { ListSilosResponseInput as _fedrot_v1_ListSilosResponseInput, ListSilosResponse as _fedrot_v1_ListSilosResponse } from './fedrot/v1/ListSilosResponse.js';
 import type { ListTokensRequestInput as _fedrot_v1_ListTokensRequestInput, ListTokensRequest as _fedrot_v1_ListTokensRequest } from './fedrot/v1/ListTokensRequest.js';
 import type { ListTokensResponseInput as _fedrot_v1_ListTokensResponseInput, ListTokensResponse as _fedrot_v1_ListTokensResponse } from './fedrot/v1/ListTokensResponse.js';
+import type { MergeRefInput as _fedrot_v1_MergeRefInput, MergeRef as _fedrot_v1_MergeRef } from './fedrot/v1/MergeRef.js';
 import type { PushBundleFileBeginInput as _fedrot_v1_PushBundleFileBeginInput, PushBundleFileBegin as _fedrot_v1_PushBundleFileBegin } from './fedrot/v1/PushBundleFileBegin.js';
 import type { PushBundleFileRequestInput as _fedrot_v1_PushBundleFileRequestInput, PushBundleFileRequest as _fedrot_v1_PushBundleFileRequest } from './fedrot/v1/PushBundleFileRequest.js';
 import type { PushBundleFileResponseInput as _fedrot_v1_PushBundleFileResponseInput, PushBundleFileResponse as _fedrot_v1_PushBundleFileResponse } from './fedrot/v1/PushBundleFileResponse.js';
@@ -89,6 +90,7 @@ type SubtypeConstructor<Constructor extends new (...args: any) => any, Subtype> 
 export interface ProtoGrpcType {
   fedrot: {
     v1: {
+      AdapterPart: EnumTypeDefinition
       AdapterRef: MessageTypeDefinition<_fedrot_v1_AdapterRefInput, _fedrot_v1_AdapterRef>
       /**
        * The calls that an operator makes.
@@ -139,6 +141,7 @@ export interface ProtoGrpcType {
       ListSilosResponse: MessageTypeDefinition<_fedrot_v1_ListSilosResponseInput, _fedrot_v1_ListSilosResponse>
       ListTokensRequest: MessageTypeDefinition<_fedrot_v1_ListTokensRequestInput, _fedrot_v1_ListTokensRequest>
       ListTokensResponse: MessageTypeDefinition<_fedrot_v1_ListTokensResponseInput, _fedrot_v1_ListTokensResponse>
+      MergeRef: MessageTypeDefinition<_fedrot_v1_MergeRefInput, _fedrot_v1_MergeRef>
       PushBundleFileBegin: MessageTypeDefinition<_fedrot_v1_PushBundleFileBeginInput, _fedrot_v1_PushBundleFileBegin>
       PushBundleFileRequest: MessageTypeDefinition<_fedrot_v1_PushBundleFileRequestInput, _fedrot_v1_PushBundleFileRequest>
       PushBundleFileResponse: MessageTypeDefinition<_fedrot_v1_PushBundleFileResponseInput, _fedrot_v1_PushBundleFileResponse>

@@ -1,30 +1,49 @@
 import type { ErrorCode } from '../../errors.js';
+import type { RobustSpec, ServerOptimizerSpec } from '../../run-spec.js';
 import type { RoundDiagnostics } from '../../align/types.js';
 
 /** What the worker is given: everything by path, so that nothing large crosses threads. */
 export interface AggregationJob {
   readonly method: string;
   readonly options: unknown;
+  readonly serverOptimizer?: ServerOptimizerSpec | undefined;
+  readonly robust?: RobustSpec | undefined;
   readonly round: number;
   readonly seed: number;
   /** The adapter that the silos started from. */
   readonly previousPath: string;
+  /** AggregateResult.state of that version, where it has one. */
+  readonly state?: JobFile | undefined;
   readonly updates: readonly JobUpdate[];
   /** Where the new adapter is written; durable when the worker answers. */
   readonly outputPath: string;
+  /** The same for what silos merge, and for the state that the next round needs, where the method has them. */
+  readonly mergeOutputPath: string;
+  readonly stateOutputPath: string;
 }
 
-export interface JobUpdate {
+export interface JobFile {
+  readonly path: string;
+  /** Of the file, hex: as it was when it was stored. */
+  readonly sha256: string;
+}
+
+export interface JobUpdate extends JobFile {
   readonly silo: string;
   readonly weight: number;
-  readonly path: string;
-  /** Of the file, hex: what the silo sent and the coordinator acknowledged. */
-  readonly sha256: string;
 }
 
-export interface AggregationOutcome {
+export interface OutputFile {
+  /** Hex. */
   readonly sha256: string;
   readonly bytes: number;
+}
+
+export interface AggregationOutcome extends OutputFile {
+  /** What silos add to their base (flora, fedex). */
+  readonly merge?: OutputFile;
+  /** What the next round needs again (moments of a server optimizer). */
+  readonly state?: OutputFile;
   readonly diagnostics: RoundDiagnostics;
 }
 

@@ -1,13 +1,18 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { aggregate } from '../../align/aggregate.js';
 import { FedrotError } from '../../errors.js';
-import { encodeTensorFile } from '../../tensor/encode-file.js';
+import { memorySource } from '../../tensor/encode-file.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
+import type { TensorSource } from '../../tensor/tensor.js';
+import { writeTensorFile } from '../../tensor/write-file.js';
 import { storageError } from '../store/storage-error.js';
-import type { AggregationJob, AggregationOutcome } from './aggregation-job.js';
+import type { AggregationJob, AggregationOutcome, JobFile, OutputFile } from './aggregation-job.js';
 
-/** Reads the updates, combines them, writes the new adapter durably. Synchronous: for a worker thread. */
+/**
+ * Reads the updates, combines them, writes the new adapter durably, and with it what silos merge and what the next round needs.
+ * Synchronous: for a worker thread.
+ */
 export function performAggregation(job: AggregationJob): AggregationOutcome {
   const files: TensorFile[] = [];
   const open = (path: string): TensorFile => {
@@ -15,21 +20,33 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
     files.push(file);
     return file;
   };
+  const openChecked = ({ path, sha256 }: JobFile, what: string): TensorFile => {
+    requireDigest(path, sha256, what);
+    return open(path);
+  };
   try {
-    const { tensors, diagnostics } = aggregate({
-      method: job.method,
-      options: job.options,
-      round: job.round,
-      seed: job.seed,
+    const { method, options, serverOptimizer, robust, round, seed } = job;
+    const { tensors, diagnostics, merge, state } = aggregate({
+      method,
+      options,
+      serverOptimizer,
+      robust,
+      round,
+      seed,
       previous: open(job.previousPath),
-      updates: job.updates.map(({ silo, weight, path, sha256 }) => {
-        requireDigest(path, sha256, `the update of ${silo}`);
-        return { silo, weight, tensors: open(path) };
-      }),
+      ...(job.state && { state: openChecked(job.state, `the state of round ${round - 1}`) }),
+      updates: job.updates.map(({ silo, weight, ...file }) => ({
+        silo,
+        weight,
+        tensors: openChecked(file, `the update of ${silo}`),
+      })),
     });
-    const { bytes, sha256 } = encodeTensorFile(tensors);
-    writeDurably(job.outputPath, bytes);
-    return { sha256, bytes: bytes.length, diagnostics };
+    return {
+      ...write(job.outputPath, memorySource(tensors)),
+      ...(merge && { merge: write(job.mergeOutputPath, merge) }),
+      ...(state && { state: write(job.stateOutputPath, memorySource(state)) }),
+      diagnostics,
+    };
   } finally {
     for (const file of files) file.close();
   }
@@ -72,16 +89,10 @@ function openStored(path: string): TensorFile {
   }
 }
 
-function writeDurably(path: string, bytes: Uint8Array): void {
+function write(path: string, source: TensorSource): OutputFile {
   try {
-    const fd = openSync(path, 'w');
-    try {
-      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    return writeTensorFile(path, source);
   } catch (thrown) {
-    throw storageError(thrown, 'writing the new adapter');
+    throw thrown instanceof FedrotError ? thrown : storageError(thrown, 'writing what a round came to');
   }
 }

@@ -3,7 +3,8 @@ import { FedrotError } from '../../errors.js';
 import type { AdapterRefInput } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { outstandingTasks, type OutstandingTask } from '../round/outstanding.js';
-import type { AdapterRecord } from '../store/store.js';
+import type { MergeRefInput } from '../../rpc/gen/fedrot/v1/MergeRef.js';
+import type { AdapterFile, AdapterRecord } from '../store/store.js';
 import type { RunActor } from './run-actor.js';
 
 /** Everything that is outstanding for a silo in a run, as it goes over the wire. */
@@ -20,13 +21,17 @@ function toAssignment(run: RunActor, task: OutstandingTask): AssignmentInput {
     deadlineMs: task.deadlineMs,
   };
   if (task.kind === 'evaluate')
-    return { taskId: task.id, evaluate: { ...common, adapter: adapterRef(run, task.version) } };
+    return {
+      taskId: task.id,
+      evaluate: { ...common, adapter: adapterRef(run, task.version), merges: mergesOf(run, task.version) },
+    };
   return {
     taskId: task.id,
     train: {
       ...common,
       round: task.round,
       adapter: adapterRef(run, task.baseVersion),
+      merges: mergesOf(run, task.baseVersion),
       instructionsJson: JSON.stringify(instructions(aggregation.method, aggregation.options, task.round)),
     },
   };
@@ -45,6 +50,25 @@ export function publishedAdapter(run: RunActor, version: number): AdapterRecord 
 
 /** A published version as messages name it. Throws not_found. */
 export function adapterRef(run: RunActor, version: number): AdapterRefInput {
-  const { sha256, bytes } = publishedAdapter(run, version);
-  return { runId: run.runId, version, sha256: Buffer.from(sha256, 'hex'), bytes };
+  const { sha256, bytes, merge } = publishedAdapter(run, version);
+  return {
+    runId: run.runId,
+    version,
+    sha256: Buffer.from(sha256, 'hex'),
+    bytes,
+    ...(merge && { merge: mergeRef(version, merge) }),
+  };
 }
+
+/** The merge files of all versions up to this one: what a silo's base must hold before it works with it. */
+function mergesOf(run: RunActor, version: number): MergeRefInput[] {
+  return [...run.adapters.values()].flatMap(({ version: at, merge }) =>
+    merge && at <= version ? [mergeRef(at, merge)] : [],
+  );
+}
+
+const mergeRef = (version: number, { sha256, bytes }: AdapterFile): MergeRefInput => ({
+  version,
+  sha256: Buffer.from(sha256, 'hex'),
+  bytes,
+});

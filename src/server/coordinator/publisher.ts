@@ -56,11 +56,13 @@ export class Publisher {
 
   async #publish(run: RunActor, round: number): Promise<void> {
     const { spool, aggregate, clock, logger, metrics } = this.#options;
-    const outputPath = spool.tempPath();
+    const job = jobOf(run, round, spool);
     try {
-      const outcome = await aggregate(jobOf(run, round, spool, outputPath), this.#stop.signal);
-      await spool.adopt(outputPath, outcome.sha256);
-      const { sha256, bytes, diagnostics } = outcome;
+      const outcome = await aggregate(job, this.#stop.signal);
+      const { sha256, bytes, diagnostics, merge, state } = outcome;
+      await spool.adopt(job.outputPath, sha256);
+      if (merge) await spool.adopt(job.mergeOutputPath, merge.sha256);
+      if (state) await spool.adopt(job.stateOutputPath, state.sha256);
       const sealed = await this.#options.evidence?.seal(run, round, outcome);
       await run.send(
         { type: 'aggregated', round },
@@ -71,13 +73,16 @@ export class Publisher {
             publishedMs: sealed?.publishedMs ?? clock.now(),
             diagnosticsJson: JSON.stringify(diagnostics),
             adapter: { sha256, bytes },
+            ...(merge && { merge }),
+            ...(state && { state }),
           },
         },
       );
       this.#measure(metrics, run, outcome);
       logger.info({ run: run.runId, round, sha256, bytes }, 'published an adapter');
     } catch (thrown) {
-      await rm(outputPath, { force: true }).catch(() => undefined);
+      for (const path of [job.outputPath, job.mergeOutputPath, job.stateOutputPath])
+        await rm(path, { force: true }).catch(() => undefined);
       if (!this.#stop.signal.aborted) await this.#failed(run, round, thrown);
     }
   }
@@ -108,15 +113,19 @@ export class Publisher {
 }
 
 /** Updates in order of the silos' names: the result must not depend on who was first. */
-function jobOf(run: RunActor, round: number, spool: TensorSpool, outputPath: string): AggregationJob {
-  const { method, options, weighting } = run.spec.aggregation;
+function jobOf(run: RunActor, round: number, spool: TensorSpool): AggregationJob {
+  const { method, options, weighting, serverOptimizer, robust } = run.spec.aggregation;
   const previous = run.adapters.get(round - 1);
+  const state = previous?.state;
   return {
     method,
     options,
+    serverOptimizer,
+    robust,
     round,
     seed: run.spec.seed,
     previousPath: spool.pathOf(previous?.sha256 ?? ''),
+    ...(state && { state: { path: spool.pathOf(state.sha256), sha256: state.sha256 } }),
     updates: doneTasks(run.state).flatMap(({ silo, update }) =>
       update === undefined
         ? []
@@ -129,6 +138,8 @@ function jobOf(run: RunActor, round: number, spool: TensorSpool, outputPath: str
             },
           ],
     ),
-    outputPath,
+    outputPath: spool.tempPath(),
+    mergeOutputPath: spool.tempPath(),
+    stateOutputPath: spool.tempPath(),
   };
 }

@@ -147,6 +147,8 @@ export class RunActor {
           version: published.round,
           createdMs: published.publishedMs,
           ...published.adapter,
+          ...(published.merge && { merge: published.merge }),
+          ...(published.state && { state: published.state }),
         });
     for (const { waiting, result } of taken) waiting.resolve(result);
     if (events.length > 0) this.#tell(before, effects, at);

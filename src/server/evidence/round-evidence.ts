@@ -12,6 +12,7 @@ import { sha256Hex } from '../../evidence/sha256.js';
 import { toPem } from '../../pki/certificate.js';
 import type { Credential } from '../../pki/credential.js';
 import { readPublicFile, writeFileAtomic } from '../../pki/secret-file.js';
+import type { AggregationOutcome } from '../aggregation/aggregation-job.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import { doneTasks } from '../round/tasks.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
@@ -36,6 +37,12 @@ export interface RoundEvidenceOptions {
 export interface SealedRound {
   readonly publishedMs: number;
 }
+
+/** Hashes of what a round came to. */
+type RoundResult = Pick<AggregationOutcome, 'sha256' | 'merge' | 'state'>;
+
+const isSame = (manifest: RoundManifest['result'], { sha256, merge, state }: RoundResult): boolean =>
+  manifest.sha256 === sha256 && manifest.merge === merge?.sha256 && manifest.state === state?.sha256;
 
 /** Writes the signed manifest of every round, chained to the one before (docs/evidence.md). */
 export class RoundEvidence {
@@ -66,12 +73,12 @@ export class RoundEvidence {
    * Seals a round that was aggregated: durable before the adapter is published. A round that was sealed before a crash, with the same
    * result, keeps its manifest. Throws storage_failed, file_invalid where the chain so far cannot be read.
    */
-  async seal(run: RunActor, round: number, result: { readonly sha256: string }): Promise<SealedRound> {
+  async seal(run: RunActor, round: number, result: RoundResult): Promise<SealedRound> {
     const folder = this.folderOf(run.runId);
     const path = roundPath(folder, round);
     if (existsSync(path)) {
       const { manifest } = parseSignedRound(await readFile(path, 'utf8'), path);
-      if (manifest.result.sha256 === result.sha256) return { publishedMs: manifest.publishedMs };
+      if (isSame(manifest.result, result)) return { publishedMs: manifest.publishedMs };
       // Sealed, never published, and other software computes other bits: kept aside, not replaced.
       await rename(path, `${path}.unpublished-${this.options.clock.now()}`);
     }
@@ -90,12 +97,13 @@ export class RoundEvidence {
   async #body(
     run: RunActor,
     round: number,
-    result: { readonly sha256: string },
+    result: RoundResult,
     publishedMs: number,
   ): Promise<Omit<RoundManifest, 'format' | 'previous'>> {
     const { spool, store, audit, softwareVersion } = this.options;
     const { state, spec } = run;
-    const { method, options, weighting } = spec.aggregation;
+    const { method, options, weighting, serverOptimizer, robust } = spec.aggregation;
+    const reference = run.adapters.get(round - 1);
     const counted = doneTasks(state);
     const failures = await store.failures(run.runId, round);
     const codeOf = (silo: string): string =>
@@ -122,9 +130,25 @@ export class RoundEvidence {
       failures: state.tasks
         .filter((task) => task.state !== 'done')
         .map(({ silo }) => ({ silo, code: codeOf(silo) })),
-      aggregation: { method, options, weighting, seed: spec.seed },
-      reference: { version: round - 1, sha256: run.adapters.get(round - 1)?.sha256 ?? '' },
-      result: { version: round, sha256: result.sha256 },
+      aggregation: {
+        method,
+        options,
+        weighting,
+        seed: spec.seed,
+        ...(serverOptimizer && { serverOptimizer }),
+        ...(robust && { robust }),
+      },
+      reference: {
+        version: round - 1,
+        sha256: reference?.sha256 ?? '',
+        ...(reference?.state && { state: reference.state.sha256 }),
+      },
+      result: {
+        version: round,
+        sha256: result.sha256,
+        ...(result.state && { state: result.state.sha256 }),
+        ...(result.merge && { merge: result.merge.sha256 }),
+      },
       software: {
         fedrot: softwareVersion,
         node: process.version,

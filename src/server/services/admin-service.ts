@@ -109,7 +109,7 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
 
     async *fetchAdapter(request, context) {
       identity.operator('operate', context);
-      const open = async () => fetchAdapter(coordinator, request);
+      const open = async () => fetchAdapter(coordinator, request, 'operator');
       const object = `${request.runId} version ${request.version}`;
       yield* await audited(audit, context, 'adapter.fetch', open, () => ({ object }));
     },

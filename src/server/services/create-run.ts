@@ -1,4 +1,5 @@
 import { adapterLayout } from '../../align/layout.js';
+import { checkAggregation } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { CreateRunBegin } from '../../rpc/gen/fedrot/v1/CreateRunBegin.js';
@@ -13,7 +14,6 @@ import type { AdapterFile } from '../store/store.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
 import { announcedDigest, requireAnnounced } from './announced.js';
-import { checkServed } from './check-served.js';
 import { checkName } from './checks.js';
 
 const MAX_SPEC_BYTES = 1024 * 1024;
@@ -59,7 +59,7 @@ async function readSpec(coordinator: Coordinator, begin: CreateRunBegin): Promis
     throw new FedrotError('config_invalid', 'the run specification is not JSON', { cause });
   }
   const spec = parseRunSpec(json);
-  checkServed(spec.aggregation);
+  checkAggregation(spec.aggregation);
   if (!(await coordinator.bundles.isComplete(spec.bundle)))
     throw new FedrotError(
       'precondition_failed',

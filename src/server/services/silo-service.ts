@@ -95,7 +95,7 @@ export function createSiloService({
 
     async *fetchAdapter(request, context) {
       caller.requireSession(context);
-      yield* fetchAdapter(coordinator, request);
+      yield* fetchAdapter(coordinator, request, 'silo');
     },
 
     async *fetchBundleFile({ bundleSha256, file, offset }, context) {

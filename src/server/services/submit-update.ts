@@ -1,9 +1,11 @@
+import { checkUpdate } from '../../align/expected-update.js';
+import { instructions } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { SubmitUpdateRequest } from '../../rpc/gen/fedrot/v1/SubmitUpdateRequest.js';
 import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateResponse.js';
 import type { UpdateBegin } from '../../rpc/gen/fedrot/v1/UpdateBegin.js';
-import { checkManifest, fromManifest } from '../../tensor/manifest.js';
+import { fromManifest } from '../../tensor/manifest.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { RunActor } from '../coordinator/run-actor.js';
@@ -84,7 +86,8 @@ export class SubmitUpdate {
     const key = { runId: run.runId, round, silo, sha256: hashOf(begin.sha256, 'the update') };
     checkRange(begin.examples, 'examples', 1, Number.MAX_SAFE_INTEGER);
     const tensors = fromManifest(begin.manifest);
-    checkManifest(run.tensors, tensors, [run.spec.wireDType]);
+    const { method, options } = run.spec.aggregation;
+    checkUpdate(run.tensors, tensors, instructions(method, options, round), [run.spec.wireDType]);
     const { maxUpdateBytes } = this.coordinator.config.limits;
     const bytes = begin.manifest?.payloadBytes ?? 0;
     if (bytes > maxUpdateBytes)

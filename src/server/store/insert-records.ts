@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely';
-import { evaluationRow, failureRow, updateRow } from './rows.js';
+import { evaluationRow, failureRow, updateRow, versionFileRows } from './rows.js';
 import type { RunChange } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -24,6 +24,8 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
     .insertInto('adapters')
     .values({ run_id: runId, version: round, ...adapter, created_ms: publishedMs })
     .execute();
+  for (const row of versionFileRows(runId, round, published))
+    await tx.insertInto('version_files').values(row).execute();
   await tx
     .insertInto('rounds')
     .values({

@@ -6,7 +6,7 @@ import type { RunEvent } from '../round/events.js';
 import type { RunState } from '../round/state.js';
 import { insertRecords } from './insert-records.js';
 import { readSerials, readTokens, writeCertificate, writeToken } from './access-rows.js';
-import { queryHistory, queryPublishedUpdates } from './query-history.js';
+import { queryHistory, queryPublishedUpdates, versionFiles } from './query-history.js';
 import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
 import { storageError } from './storage-error.js';
 import type {
@@ -121,11 +121,16 @@ export class KyselyStore implements Store {
   }
 
   async adapters(runId: string): Promise<readonly AdapterRecord[]> {
-    return this.#read('reading adapters', async (db) =>
-      (
-        await db.selectFrom('adapters').selectAll().where('run_id', '=', runId).orderBy('version').execute()
-      ).map(adapterRecord),
-    );
+    return this.#read('reading adapters', async (db) => {
+      const rows = await db
+        .selectFrom('adapters')
+        .selectAll()
+        .where('run_id', '=', runId)
+        .orderBy('version')
+        .execute();
+      const files = await versionFiles(db, runId);
+      return rows.map((row) => adapterRecord(row, files.get(row.version) ?? []));
+    });
   }
 
   async adapter(runId: string, version: number): Promise<AdapterRecord | undefined> {
@@ -136,7 +141,7 @@ export class KyselyStore implements Store {
         .where('run_id', '=', runId)
         .where('version', '=', version)
         .executeTakeFirst();
-      return row && adapterRecord(row);
+      return row && adapterRecord(row, (await versionFiles(db, runId)).get(version) ?? []);
     });
   }
 
@@ -221,7 +226,11 @@ export class KyselyStore implements Store {
 
   async adapterFiles(): Promise<ReadonlySet<string>> {
     return this.#read('reading the names of adapters', async (db) => {
-      const rows = await db.selectFrom('adapters').select('sha256').distinct().execute();
+      const rows = await db
+        .selectFrom('adapters')
+        .select('sha256')
+        .union(db.selectFrom('version_files').select('sha256'))
+        .execute();
       return new Set(rows.map((row) => row.sha256));
     });
   }
@@ -232,6 +241,7 @@ export class KyselyStore implements Store {
         .selectFrom('adapters')
         .select('sha256')
         .union(db.selectFrom('updates').select('sha256'))
+        .union(db.selectFrom('version_files').select('sha256'))
         .execute();
       return new Set(rows.map((row) => row.sha256));
     });

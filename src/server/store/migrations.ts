@@ -40,6 +40,11 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
        serial TEXT PRIMARY KEY, party TEXT NOT NULL, issued_ms BIGINT NOT NULL, not_after_ms BIGINT NOT NULL)`,
     `CREATE INDEX certificates_by_party ON certificates (party)`,
   ],
+  '0003-version-files': [
+    `CREATE TABLE version_files (
+       run_id TEXT NOT NULL REFERENCES runs, version INTEGER NOT NULL, kind TEXT NOT NULL, sha256 TEXT NOT NULL,
+       bytes BIGINT NOT NULL, PRIMARY KEY (run_id, version, kind))`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

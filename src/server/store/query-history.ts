@@ -1,5 +1,5 @@
-import type { Kysely } from 'kysely';
-import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
+import type { Kysely, Selectable } from 'kysely';
+import { evaluationRecord, failureRecord, filesOf, updateRecord } from './rows.js';
 import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -41,6 +41,7 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
     .orderBy('version')
     .orderBy('silo')
     .execute();
+  const files = await versionFiles(db, runId);
   return {
     rounds: rounds.map((row) => ({
       round: row.round,
@@ -48,11 +49,23 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       publishedMs: row.published_ms,
       diagnosticsJson: row.diagnostics_json,
       adapter: { sha256: row.sha256, bytes: row.bytes },
+      ...filesOf(files.get(row.round) ?? []),
     })),
     updates: updates.map(updateRecord),
     failures: failures.map(failureRecord),
     evaluations: evaluations.map(evaluationRecord),
   };
+}
+
+/** What a run's versions have beside their adapters, by version. */
+export async function versionFiles(
+  db: Kysely<Tables>,
+  runId: string,
+): Promise<ReadonlyMap<number, readonly Selectable<Tables['version_files']>[]>> {
+  const rows = await db.selectFrom('version_files').selectAll().where('run_id', '=', runId).execute();
+  const byVersion = new Map<number, typeof rows>();
+  for (const row of rows) byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
+  return byVersion;
 }
 
 /** Updates of rounds published from `fromMs` on and before `toMs`. */

@@ -1,5 +1,12 @@
 import type { Insertable, Selectable } from 'kysely';
-import type { AdapterRecord, EvaluationRecord, FailureRecord, SiloRecord, UpdateRecord } from './store.js';
+import type {
+  AdapterRecord,
+  EvaluationRecord,
+  FailureRecord,
+  SiloRecord,
+  UpdateRecord,
+  VersionFiles,
+} from './store.js';
 import type { Tables } from './tables.js';
 
 /** Records as rows and back. SQL has no NaN: a loss that is not a number is stored as null. */
@@ -78,9 +85,31 @@ export function evaluationRecord(row: Selectable<Tables['evaluations']>): Evalua
   };
 }
 
-export function adapterRecord(row: Selectable<Tables['adapters']>): AdapterRecord {
+const FILE_KINDS = ['merge', 'state'] as const;
+
+export function versionFileRows(
+  runId: string,
+  version: number,
+  files: VersionFiles,
+): Insertable<Tables['version_files']>[] {
+  return FILE_KINDS.flatMap((kind) => {
+    const file = files[kind];
+    return file ? [{ run_id: runId, version, kind, sha256: file.sha256, bytes: file.bytes }] : [];
+  });
+}
+
+/** Of one version. */
+export function filesOf(rows: readonly Selectable<Tables['version_files']>[]): VersionFiles {
+  const found = rows.map(({ kind, sha256, bytes }) => [kind, { sha256, bytes }] as const);
+  return Object.fromEntries(found);
+}
+
+export function adapterRecord(
+  row: Selectable<Tables['adapters']>,
+  files: readonly Selectable<Tables['version_files']>[],
+): AdapterRecord {
   const { version, sha256, bytes } = row;
-  return { version, sha256, bytes, createdMs: row.created_ms };
+  return { version, sha256, bytes, createdMs: row.created_ms, ...filesOf(files) };
 }
 
 export function siloRow(record: SiloRecord): Insertable<Tables['silos']> {

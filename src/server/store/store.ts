@@ -39,7 +39,7 @@ export interface Store {
   /** Serials of every certificate that the party (`silo:hospital-a`) was issued. */
   serials(party: string): Promise<readonly string[]>;
 
-  /** SHA-256 of every published adapter, initial ones included. */
+  /** SHA-256 of every published adapter, initial ones included, and of what was published with it. */
   adapterFiles(): Promise<ReadonlySet<string>>;
   /** SHA-256 of every tensor file that a record names: whatever else lies in the spool may go. */
   referencedFiles(): Promise<ReadonlySet<string>>;
@@ -91,9 +91,17 @@ export interface NumberedEvent {
   readonly event: RunEvent;
 }
 
-export interface AdapterRecord extends AdapterFile {
+export interface AdapterRecord extends AdapterFile, VersionFiles {
   readonly version: number;
   readonly createdMs: number;
+}
+
+/** What some methods publish beside the adapter (docs/methods.md). */
+export interface VersionFiles {
+  /** What silos add to their base weights. */
+  readonly merge?: AdapterFile;
+  /** What the next round's aggregation needs again; never leaves the coordinator but for an audit. */
+  readonly state?: AdapterFile;
 }
 
 export interface UpdateRecord {
@@ -131,7 +139,7 @@ export interface EvaluationRecord {
   readonly receivedMs: number;
 }
 
-export interface PublishedRound {
+export interface PublishedRound extends VersionFiles {
   readonly round: number;
   readonly startedMs: number;
   readonly publishedMs: number;

@@ -13,6 +13,7 @@ export interface Tables {
   };
   events: { run_id: string; seq: number; at_ms: number; event_json: string };
   adapters: { run_id: string; version: number; sha256: string; bytes: number; created_ms: number };
+  version_files: { run_id: string; version: number; kind: string; sha256: string; bytes: number };
   rounds: {
     run_id: string;
     round: number;

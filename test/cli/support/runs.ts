@@ -44,7 +44,7 @@ export function round(
       bytes: 1000,
       steps: 20,
     })),
-    adapter: { runId: 'spam', version: number, sha256: Buffer.alloc(32, 7), bytes: 1200 },
+    adapter: { runId: 'spam', version: number, sha256: Buffer.alloc(32, 7), bytes: 1200, merge: null },
     diagnosticsJson: JSON.stringify({ aggregationError: 0.25, aggregationErrorFedit: 0.5, modules: [] }),
     bytesReceived: 2000,
     failures: [],

@@ -2,6 +2,7 @@
 // Original file: proto/fedrot/v1/coordinator.proto
 
 import type { AdapterRefInput as _fedrot_v1_AdapterRefInput, AdapterRef as _fedrot_v1_AdapterRef } from '../../fedrot/v1/AdapterRef.js';
+import type { MergeRefInput as _fedrot_v1_MergeRefInput, MergeRef as _fedrot_v1_MergeRef } from '../../fedrot/v1/MergeRef.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface EvaluateTaskInput {
@@ -10,6 +11,10 @@ export interface EvaluateTaskInput {
   'bundleSha256'?: (string);
   'specJson'?: (string);
   'deadlineMs'?: (number | string | Long);
+  /**
+   * what has to be in the base, oldest first
+   */
+  'merges'?: (_fedrot_v1_MergeRefInput)[];
 }
 
 export interface EvaluateTask {
@@ -18,4 +23,8 @@ export interface EvaluateTask {
   'bundleSha256': (string);
   'specJson': (string);
   'deadlineMs': (number);
+  /**
+   * what has to be in the base, oldest first
+   */
+  'merges': (_fedrot_v1_MergeRef)[];
 }

@@ -2,6 +2,7 @@
 // Original file: proto/fedrot/v1/coordinator.proto
 
 import type { AdapterRefInput as _fedrot_v1_AdapterRefInput, AdapterRef as _fedrot_v1_AdapterRef } from '../../fedrot/v1/AdapterRef.js';
+import type { MergeRefInput as _fedrot_v1_MergeRefInput, MergeRef as _fedrot_v1_MergeRef } from '../../fedrot/v1/MergeRef.js';
 import type { Long } from '@grpc/proto-loader';
 
 export interface TrainTaskInput {
@@ -30,6 +31,10 @@ export interface TrainTaskInput {
    * Unix epoch; later updates are refused
    */
   'deadlineMs'?: (number | string | Long);
+  /**
+   * what has to be in the base, oldest first
+   */
+  'merges'?: (_fedrot_v1_MergeRefInput)[];
 }
 
 export interface TrainTask {
@@ -58,4 +63,8 @@ export interface TrainTask {
    * Unix epoch; later updates are refused
    */
   'deadlineMs': (number);
+  /**
+   * what has to be in the base, oldest first
+   */
+  'merges': (_fedrot_v1_MergeRef)[];
 }
