@@ -26,6 +26,8 @@ const { clientConfigSchema } = await dist('client/config.js');
 const { NEWEST_OPSET, NO_GRADIENT, RULES } = await dist('train/autodiff/table.js');
 const { REFUSED } = await dist('train/autodiff/refused.js');
 const { REWRITES } = await dist('train/rewrite/table.js');
+const { CoordinatorMetrics } = await dist('server/metrics.js');
+const { SiloMetrics } = await dist('client/metrics.js');
 const { status } = await import('@grpc/grpc-js');
 
 const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
@@ -89,7 +91,22 @@ function exampleMethod() {
   return `\`\`\`ts\n${source.replaceAll("'../../../src/align/", "'../").trimEnd()}\n\`\`\``;
 }
 
+/** Our own metrics, or (`process`) those that prom-client collects of every Node process. */
+function metricTable(metrics, { process = false } = {}) {
+  const rows = metrics
+    .describe()
+    .filter(({ name }) => name.startsWith('fedrot_') !== process)
+    .map(({ name, type, labels, help }) => {
+      const names = labels.map((label) => `\`${label}\``).join(', ');
+      return `| \`${name}\` | ${type} | ${names} | ${help.replaceAll('|', '\\|')} |`;
+    });
+  return `| metric | type | labels | what |\n| --- | --- | --- | --- |\n${rows.join('\n')}`;
+}
+
 const GENERATORS = {
+  'metrics of the coordinator': () => metricTable(new CoordinatorMetrics()),
+  'metrics of the silo': () => metricTable(new SiloMetrics()),
+  'metrics of a process': () => metricTable(new SiloMetrics(), { process: true }),
   'aggregation methods': methodTable,
   'options of the methods': methodOptions,
   'example method': exampleMethod,

@@ -183,6 +183,22 @@ export const clientConfigSchema = z
       })
       .prefault({})
       .describe('resources beside threads'),
+    metrics: z
+      .strictObject({
+        host: z
+          .string()
+          .min(1)
+          .default('127.0.0.1')
+          .describe('address to serve /metrics on; anyone who reaches it reads losses and counts'),
+        port: z
+          .int()
+          .min(0)
+          .max(65_535)
+          .optional()
+          .describe('port of /metrics and /healthz, e.g. 9472; 0 takes any free one; not served by default'),
+      })
+      .prefault({})
+      .describe('for Prometheus (docs/metrics.md)'),
     log: z
       .strictObject({
         level: z.enum(LOG_LEVELS).default('info').describe('least severe level that is logged'),

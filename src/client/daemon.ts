@@ -16,6 +16,8 @@ import { Connection } from './link/connection.js';
 import { keepBeating } from './link/heartbeat.js';
 import { keepRenewed } from './link/keep-renewed.js';
 import { credentialFolder, partySecurity, type PartySecurity } from './link/party-security.js';
+import { serveMetrics } from './metrics-server.js';
+import { SiloMetrics } from './metrics.js';
 import { watchAssignments } from './link/watch.js';
 import { performTask, siloFolders, type Workshop } from './perform-task.js';
 import { ResourceLimits } from './resource-limits.js';
@@ -40,6 +42,8 @@ export interface ClientOptions {
 export interface RunningClient {
   /** Trainer or evaluator: how many examples it works with. */
   readonly examples: number;
+  /** Where /metrics is served; undefined where it is not. */
+  readonly metricsPort: number | undefined;
   /** Settles only by rejecting: where the coordinator refuses this silo for good. Close the client then. */
   readonly failed: Promise<never>;
   /**
@@ -80,6 +84,11 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
   logger.info({ role: config.role, examples: self.examples }, 'data read');
   const credentials = credentialFolder(config.folder, config.security.credential);
   const party = siloSecurity(config, credentials, clock);
+  const metrics = new SiloMetrics();
+  const { silo, softwareVersion, examples } = self;
+  metrics.introduce({ silo, role: config.role, version: softwareVersion, examples });
+  const { host, port } = config.metrics;
+  const served = port === undefined ? undefined : await serveMetrics(metrics, { host, port });
   const { journal, torn } = await openJournal(siloFolders(config.folder).journal, clock);
   if (torn) logger.warn(torn, 'the end of the journal was torn by a crash; the rest is whole');
   const connection = new Connection({
@@ -116,10 +125,11 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     ...(party.credential && {
       signers: { roots: party.credential.roots, names: config.accept.signers, now: () => clock.now() },
     }),
+    metrics,
     clock,
     logger,
   };
-  return serve(workshop, self.examples, config.shutdownGraceMs, (signal, onRenewed) =>
+  const client = serve(workshop, self.examples, config.shutdownGraceMs, (signal, onRenewed) =>
     keepRenewed(
       {
         address: config.coordinator,
@@ -135,6 +145,14 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
       signal,
     ),
   );
+  return {
+    ...client,
+    metricsPort: served?.port,
+    close: async () => {
+      await client.close();
+      await served?.close();
+    },
+  };
 }
 
 /** Throws config_invalid where the credential is of somebody else. */
@@ -154,8 +172,8 @@ function serve(
   examples: number,
   graceMs: number,
   renew: (signal: AbortSignal, onRenewed: () => void) => Promise<void>,
-): RunningClient {
-  const { connection, trainer, clock, logger } = workshop;
+): Omit<RunningClient, 'metricsPort'> {
+  const { connection, trainer, clock, logger, metrics } = workshop;
   const board = new TaskBoard();
   const stop = new AbortController();
   /** Ends the attempts to report; later than everything else. */
@@ -177,6 +195,9 @@ function serve(
       logger,
       onForgotten: () => {
         restartWatch();
+      },
+      onBeat: (answered, offsetMs) => {
+        metrics.heartbeat(answered, offsetMs);
       },
     },
     stop.signal,

@@ -16,6 +16,7 @@ import type { DataPart, DataSet } from './data/data-set.js';
 import { failureReport } from './failure-report.js';
 import type { Consents } from './accept/consents.js';
 import type { AcceptRules } from './config.js';
+import type { SiloMetrics } from './metrics.js';
 import type { TrustedSigners } from './link/bundle-signature.js';
 import type { Connection } from './link/connection.js';
 import { fetchAdapter, keepOnlyAdapter } from './link/fetch-adapter.js';
@@ -46,6 +47,7 @@ export interface Workshop {
   readonly consents: Consents;
   /** Whose bundles are loaded; undefined where there is no authority to vouch for signers. */
   readonly signers?: TrustedSigners | undefined;
+  readonly metrics: SiloMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -142,6 +144,7 @@ async function trainedUpdate(
     seed,
     signal,
     onProgress: (step) => {
+      workshop.metrics.step({ kind: 'train', ...step });
       progress.report({ phase: 'training', ...step });
     },
   });
@@ -164,7 +167,8 @@ async function performTraining(
   progress.report({ phase: 'uploading' });
   const { runId, round, adapter } = task;
   const target = { runId, round, taskId, baseVersion: adapter?.version ?? 0 };
-  await submitUpdate(workshop.connection, update, target, workshop.journal, signal);
+  const bytes = await submitUpdate(workshop.connection, update, target, workshop.journal, signal);
+  workshop.metrics.sent(bytes);
   workshop.logger.info({ sha256: update.sha256 }, 'update accepted by the coordinator');
 }
 
@@ -186,6 +190,7 @@ async function performEvaluation(
     data,
     signal,
     onProgress: (step) => {
+      workshop.metrics.step({ kind: 'evaluate', ...step });
       progress.report({ phase: 'evaluating', ...step });
     },
   });
@@ -221,7 +226,7 @@ export async function performTask(
   asked: AbortSignal,
   reportSignal: AbortSignal,
 ): Promise<void> {
-  const { connection, clock, limits } = workshop;
+  const { connection, clock, limits, metrics } = workshop;
   const watch = limits.watch();
   const signal = AbortSignal.any([asked, watch.signal]);
   const about =
@@ -235,15 +240,17 @@ export async function performTask(
         };
   const logger = workshop.logger.child(about);
   const here = { ...workshop, logger };
-  const progress = new ProgressReporter(connection, task.taskId, clock);
+  const progress = new ProgressReporter(connection, task.taskId, clock, metrics);
   logger.info(task.kind === 'train' ? 'task: train' : 'task: evaluate');
   try {
     limits.requireHours();
     if (task.kind === 'train') await performTraining(task.taskId, task.train, here, progress, signal);
     else await performEvaluation(task.taskId, task.evaluate, here, progress, signal);
+    metrics.ended(task.kind, 'done');
   } catch (thrown) {
     const error = asFedrotError(thrown);
     const abandoned = signal.aborted ? (signal.reason as Abandonment) : undefined;
+    metrics.ended(task.kind, abandoned !== undefined || isClosed(error) ? 'abandoned' : 'failed');
     if (abandoned !== undefined) logger.info({ reason: abandoned.reason }, 'the task was abandoned');
     else if (isClosed(error))
       logger.warn({ code: error.code, reason: error.message }, 'the task came too late');

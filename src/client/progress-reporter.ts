@@ -22,9 +22,12 @@ export class ProgressReporter {
     private readonly connection: Connection,
     private readonly taskId: string,
     private readonly clock: Clock,
+    /** Told of every phase. */
+    private readonly metrics?: { enter(phase: Phase): void },
   ) {}
 
   report({ phase, step = 0, totalSteps = 0, loss = 0 }: Progress): void {
+    this.metrics?.enter(phase);
     const now = this.clock.now();
     const due = now - this.#lastMs >= INTERVAL_MS || phase !== this.#phase || step === totalSteps;
     if (!due) return;

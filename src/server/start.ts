@@ -14,6 +14,7 @@ import { openTrust, type Trust } from './access/trust.js';
 import { aggregateInWorker, type Aggregate } from './aggregation/run-aggregation.js';
 import type { CoordinatorConfig } from './config.js';
 import { Coordinator } from './coordinator/coordinator.js';
+import { StateGauges } from './gauge-states.js';
 import { startHttp, type HttpServer } from './http.js';
 import { CoordinatorMetrics } from './metrics.js';
 import { openEvidence } from './evidence/open-evidence.js';
@@ -66,6 +67,7 @@ export async function startCoordinator(
   const { logger = silentLogger, clock = systemClock, softwareVersion = '' } = options;
   securityMode(config);
   const metrics = new CoordinatorMetrics();
+  metrics.info.set({ version: softwareVersion }, 1);
   const store = await openStore(config.dataFolder);
   const undo: (() => Promise<unknown>)[] = [() => store.close()];
   try {
@@ -126,6 +128,7 @@ export async function startCoordinator(
     const grpcPort = await rpc.listen(address(config.grpc));
     trust.attach(rpc);
     const tokenSha256 = httpTokenSha256(config);
+    const gauges = new StateGauges(metrics, coordinator, clock);
     const { host, port } = config.http;
     const http = await startHttp({
       host,
@@ -133,9 +136,7 @@ export async function startCoordinator(
       logger,
       ...(tokenSha256 !== undefined && { tokenSha256 }),
       metrics: async () => ({
-        body: await metrics.render(() => {
-          gaugeStates(metrics, coordinator);
-        }),
+        body: await metrics.render(() => gauges.set()),
         contentType: metrics.contentType,
       }),
       notReady: () => reasonsNotReady(coordinator),
@@ -213,14 +214,4 @@ async function reasonsNotReady(coordinator: Coordinator): Promise<readonly strin
 function countCall(metrics: CoordinatorMetrics, { service, method, code }: CallEnd): void {
   metrics.calls.inc({ service, method, code });
   if (method === 'SubmitUpdate' && code !== 'ok') metrics.updates.inc({ outcome: code });
-}
-
-function gaugeStates(metrics: CoordinatorMetrics, coordinator: Coordinator): void {
-  metrics.silos.reset();
-  for (const role of ['trainer', 'evaluator'])
-    for (const state of ['connected', 'gone']) metrics.silos.set({ role, state }, 0);
-  for (const { record, connected } of coordinator.silos.all())
-    metrics.silos.inc({ role: record.role, state: connected ? 'connected' : 'gone' });
-  metrics.runs.reset();
-  for (const run of coordinator.runs()) metrics.runs.inc({ state: run.state.outcome ?? run.state.phase });
 }

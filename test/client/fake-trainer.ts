@@ -19,9 +19,9 @@ export class FakeTrainer implements Trainer {
   async train(input: TrainInput): Promise<TrainResult> {
     this.trained.push(input);
     if (this.fail) throw this.fail;
-    input.onProgress?.({ step: 1, totalSteps: 2, loss: 0.75 });
+    input.onProgress?.({ step: 1, totalSteps: 2, loss: 0.75, tokens: 12, seconds: 0.5 });
     await this.#wait(input.signal);
-    input.onProgress?.({ step: 2, totalSteps: 2, loss: 0.5 });
+    input.onProgress?.({ step: 2, totalSteps: 2, loss: 0.5, tokens: 10, seconds: 0.5 });
     const tensors = input.adapter.map((tensor) => ({
       ...tensor,
       data: tensor.data.map((value) => value + 0.5),

@@ -224,6 +224,26 @@ describe('a run with three silos and an evaluator', () => {
       ),
     ).toBe(1);
     const { body } = await coordinator.http('/metrics');
+    const value = (series: string): number =>
+      Number(
+        body
+          .split('\n')
+          .find((line) => line.startsWith(`${series} `))
+          ?.split(' ')[1],
+      );
+    expect(value('fedrot_runs{state="finished"}')).toBe(1);
+    expect(value('fedrot_run_round{run="mail"}')).toBe(1);
+    expect(value('fedrot_round_duration_seconds_count{run="mail"}')).toBe(1);
+    expect(value('fedrot_uploads_in_progress')).toBe(0);
+    expect(value('fedrot_aggregations_in_progress')).toBe(0);
+    expect(value('fedrot_misalignment_ratio{run="mail"}')).toBeGreaterThanOrEqual(0);
+    const payload = await fetchAdapter(admin, runId, 1);
+    let squares = 0;
+    for (let at = 0; at < payload.length; at += 4) squares += payload.readFloatLE(at) ** 2;
+    expect(value('fedrot_adapter_norm{run="mail"}')).toBeCloseTo(Math.sqrt(squares), 6);
+    expect(value('fedrot_storage_bytes{kind="tensors"}')).toBeGreaterThan(0);
+    expect(value('fedrot_disk_free_bytes')).toBeGreaterThan(0);
+    expect(value('fedrot_disk_size_bytes')).toBeGreaterThan(value('fedrot_disk_free_bytes'));
     for (const name of [
       'fedrot_aggregation_error_ratio',
       'nodejs_eventloop_lag_seconds',

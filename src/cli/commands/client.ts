@@ -23,9 +23,14 @@ export const build: BuildCommand = (context) => {
     const logger = createLogger({ ...config.log, base: { service: 'client', silo: config.name } });
     const start = async () => {
       const client = await startClient(config, { logger });
-      const { examples, failed } = client;
+      const { examples, failed, metricsPort } = client;
       return {
-        ready: { silo: config.name, role: config.role, examples },
+        ready: {
+          silo: config.name,
+          role: config.role,
+          examples,
+          ...(metricsPort !== undefined && { metricsPort }),
+        },
         failed,
         close: () => client.close(),
       };

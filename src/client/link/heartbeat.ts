@@ -16,18 +16,21 @@ export interface HeartbeatOptions {
   readonly logger: Logger;
   /** Called when the coordinator no longer knows this silo. */
   readonly onForgotten: () => void;
+  /** Told of every beat: whether it was answered, and the coordinator's clock minus this one's, ms. */
+  readonly onBeat?: (answered: boolean, offsetMs?: number) => void;
 }
 
 /** Tells the coordinator that the silo lives, until the signal aborts. A beat that fails is not repeated: the next one comes soon. */
 export async function keepBeating(
   connection: Connection,
-  { clock, logger, onForgotten }: HeartbeatOptions,
+  { clock, logger, onForgotten, onBeat }: HeartbeatOptions,
   signal: AbortSignal,
 ): Promise<void> {
   let warned = false;
   while (!signal.aborted) {
     try {
       const session = await connection.session();
+      onBeat?.(true);
       const intervalMs = session.heartbeatIntervalMs || DEFAULT_INTERVAL_MS;
       await sleep(clock, intervalMs, signal);
       const sentMs = clock.now();
@@ -36,12 +39,14 @@ export async function keepBeating(
         { deadlineMs: Math.max(intervalMs, 1000), signal },
       );
       const offMs = Math.round(serverTimeMs - (sentMs + clock.now()) / 2);
+      onBeat?.(true, serverTimeMs > 0 ? offMs : undefined);
       if (serverTimeMs > 0 && Math.abs(offMs) > CLOCK_TOLERANCE_MS && !warned) {
         warned = true;
         logger.warn({ offMs }, "this machine's clock and the coordinator's differ; set both by NTP");
       }
     } catch (thrown) {
       if (isAborted(signal)) return;
+      onBeat?.(false);
       const error = fromServiceError(thrown);
       logger.debug({ code: error.code, reason: error.message }, 'heartbeat failed');
       if (RETRY_OF_CODE[error.code] === 'register') onForgotten();

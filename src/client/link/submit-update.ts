@@ -39,7 +39,7 @@ export function checkUpdateSize(
 }
 
 /**
- * Submits an update from the spool and resolves when the coordinator has it on disk. A broken transfer continues from what
+ * Submits an update from the spool and resolves with the bytes of its payload when the coordinator has it on disk. A broken transfer continues from what
  * is durable there; repeats until it is acknowledged. Throws what can never succeed (round_closed, tensor_shape, …), and cancelled.
  */
 export async function submitUpdate(
@@ -48,7 +48,7 @@ export async function submitUpdate(
   target: UpdateTarget,
   journal: Journal,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const file = openTensorFile(update.path);
   try {
     const sha256 = Buffer.from(update.sha256, 'hex');
@@ -88,6 +88,7 @@ export async function submitUpdate(
           );
       },
     );
+    return file.payloadBytes;
   } finally {
     file.close();
   }

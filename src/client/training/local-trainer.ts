@@ -38,8 +38,12 @@ export interface StepProgress {
   /** From 1. */
   readonly step: number;
   readonly totalSteps: number;
-  /** Of this step; nats. */
+  /** Of this step; of all batches so far where an adapter is scored. Nats. */
   readonly loss: number;
+  /** Of this step, without padding. */
+  readonly tokens: number;
+  /** Wall time of this step. */
+  readonly seconds: number;
 }
 
 export interface TrainResult {
@@ -129,13 +133,20 @@ export class LocalTrainer implements Trainer {
       let count = 0;
       for (const [index, batch] of batches.entries()) {
         throwIfAborted(signal);
+        const begun = this.#clock.now();
         const fed = encoded.batch(batch);
         // The scores of every token of the vocabulary are large, and nothing here needs them.
         const result = await session.evaluate(fed, { logits: spec.task.kind === 'text-regression' });
         lossSum += result.lossSum;
         count += result.count;
         metrics.add(result, fed.labels);
-        onProgress?.({ step: index + 1, totalSteps: batches.length, loss: lossSum / count });
+        onProgress?.({
+          step: index + 1,
+          totalSteps: batches.length,
+          loss: lossSum / count,
+          tokens: tokensOf(encoded, batch),
+          seconds: (this.#clock.now() - begun) / 1000,
+        });
       }
       const loss = finite(lossSum / count, 'the loss on the test set');
       return { examples: data.examples.length, loss, ...metrics.scores(loss) };
@@ -164,14 +175,17 @@ export class LocalTrainer implements Trainer {
     let tokens = 0;
     for (let step = 1; step <= localSteps; step++) {
       throwIfAborted(signal);
+      const begun = this.#clock.now();
       const batch = batches.next().value;
       const { loss } = await session.step([encoded.batch(batch)], stepOptions(spec, round, step));
       finite(loss, `the loss of step ${step}`);
       const counted = batch.reduce((sum, index) => sum + encoded.labelsOf(index), 0);
       lossSum += loss * counted;
       labels += counted;
-      for (const index of batch) tokens += encoded.lengthOf(index);
-      onProgress?.({ step, totalSteps: localSteps, loss });
+      const stepTokens = tokensOf(encoded, batch);
+      tokens += stepTokens;
+      const seconds = (this.#clock.now() - begun) / 1000;
+      onProgress?.({ step, totalSteps: localSteps, loss, tokens: stepTokens, seconds });
     }
     return {
       loss: lossSum / labels,
@@ -217,6 +231,11 @@ function prepare({ bundle, spec, data }: TaskInput): (options: EncoderOptions) =
     );
   if (data.examples.length === 0) throw new FedrotError('data_empty', `${data.path}: holds no examples`);
   return taskEncoder(spec.task, data);
+}
+
+/** Without padding. */
+function tokensOf(encoded: EncodedExamples, batch: readonly number[]): number {
+  return batch.reduce((sum, index) => sum + encoded.lengthOf(index), 0);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -44,6 +44,8 @@ export interface AggregationOutcome extends OutputFile {
   readonly merge?: OutputFile;
   /** What the next round needs again (moments of a server optimizer). */
   readonly state?: OutputFile;
+  /** Euclidean norm of all values of the new adapter. */
+  readonly norm: number;
   readonly diagnostics: RoundDiagnostics;
 }
 

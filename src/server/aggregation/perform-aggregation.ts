@@ -4,7 +4,7 @@ import { aggregate } from '../../align/aggregate.js';
 import { FedrotError } from '../../errors.js';
 import { memorySource } from '../../tensor/encode-file.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
-import type { TensorSource } from '../../tensor/tensor.js';
+import type { NamedTensor, TensorSource } from '../../tensor/tensor.js';
 import { writeTensorFile } from '../../tensor/write-file.js';
 import { storageError } from '../store/storage-error.js';
 import type { AggregationJob, AggregationOutcome, JobFile, OutputFile } from './aggregation-job.js';
@@ -45,11 +45,18 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
       ...write(job.outputPath, memorySource(tensors)),
       ...(merge && { merge: write(job.mergeOutputPath, merge) }),
       ...(state && { state: write(job.stateOutputPath, memorySource(state)) }),
+      norm: euclideanNorm(tensors),
       diagnostics,
     };
   } finally {
     for (const file of files) file.close();
   }
+}
+
+function euclideanNorm(tensors: readonly NamedTensor[]): number {
+  let sum = 0;
+  for (const { data } of tensors) for (const value of data) sum += value * value;
+  return Math.sqrt(sum);
 }
 
 const READ_BYTES = 4 * 1024 * 1024;

@@ -217,6 +217,7 @@ export class Coordinator {
       },
     });
     this.#runs.set(run.runId, actor);
+    if (run.state.phase !== 'done') this.#observer.progressed(run.runId, clock.now());
     return actor;
   }
 

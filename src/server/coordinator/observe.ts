@@ -13,6 +13,11 @@ export class RunObserver {
     private readonly metrics: CoordinatorMetrics,
   ) {}
 
+  /** Begins to watch a run, or notes that it has got on; `at` in ms. */
+  progressed(run: string, at: number): void {
+    this.metrics.lastProgress.set({ run }, at / 1000);
+  }
+
   step(before: RunState, after: RunState, effects: readonly Effect[], at: number): void {
     const { runId: run, round } = after;
     for (const effect of effects)
@@ -21,7 +26,11 @@ export class RunObserver {
         this.metrics.taskFailures.inc({ code });
         this.logger.warn({ run, silo, taskId, code }, `silo ${silo}: ${message}`);
       }
-    if (after.version > before.version) this.metrics.rounds.inc({ run });
+    if (after.version > before.version) {
+      this.metrics.rounds.inc({ run });
+      this.metrics.roundDuration.observe({ run }, (at - before.startedMs) / 1000);
+    }
+    if (isProgress(before, after)) this.progressed(run, at);
     this.metrics.currentRound.set({ run }, round);
     if (before.phase === after.phase && before.round === after.round && before.attempt === after.attempt)
       return;
@@ -41,6 +50,16 @@ export class RunObserver {
       after.outcome === null ? `run is ${after.phase}` : `run has ${WORDS[after.outcome]}`,
     );
   }
+}
+
+/** An update, an evaluation or a version has come, or the phase has changed. */
+function isProgress(before: RunState, after: RunState): boolean {
+  return (
+    after.version > before.version ||
+    after.phase !== before.phase ||
+    doneTasks(after).length > doneTasks(before).length ||
+    (after.version === before.version && after.evaluations.length < before.evaluations.length)
+  );
 }
 
 const WORDS = { finished: 'finished', stopped: 'been stopped', failed: 'failed' } as const;

@@ -37,7 +37,9 @@ export class Publisher {
   }
 
   publish(run: RunActor, round: number): void {
+    this.#options.metrics.aggregations.inc();
     const work = this.#publish(run, round).finally(() => {
+      this.#options.metrics.aggregations.dec();
       this.#working.delete(work);
     });
     this.#working.add(work);
@@ -87,9 +89,11 @@ export class Publisher {
     }
   }
 
-  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics }: AggregationOutcome): void {
-    const { aggregationError, aggregationErrorFedit } = diagnostics;
+  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics, norm }: AggregationOutcome): void {
+    const { aggregationError, aggregationErrorFedit, misalignment } = diagnostics;
     const { runId } = run;
+    metrics.misalignment.set({ run: runId }, misalignment);
+    metrics.adapterNorm.set({ run: runId }, norm);
     if (aggregationErrorFedit !== null)
       metrics.aggregationError.set({ run: runId, method: 'fedit' }, aggregationErrorFedit);
     if (aggregationError !== null)
@@ -97,8 +101,9 @@ export class Publisher {
   }
 
   async #failed(run: RunActor, round: number, thrown: unknown): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock, logger, metrics } = this.#options;
     const { code, message } = asFedrotError(thrown);
+    metrics.aggregationFailures.inc({ code });
     logger.error({ err: thrown, run: run.runId, round }, 'a round could not be aggregated');
     if (code === 'storage_corrupt') this.#options.onCorrupt?.(`run ${run.runId} round ${round}: ${message}`);
     try {

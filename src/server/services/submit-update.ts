@@ -66,15 +66,20 @@ export class SubmitUpdate {
     }
     refuse(submission);
     await this.quotas.requireSpace(begin.manifest?.payloadBytes ?? 0);
-    await this.quotas.within(claim.silo, (count) =>
-      this.desk.only(key, async (signal) => {
-        signal.addEventListener('abort', () => {
-          takenOver.abort(signal.reason);
-        });
-        await this.coordinator.spool.dropOtherPartials(key);
-        await this.#receive(submission, messages, count);
-      }),
-    );
+    metrics.uploads.inc();
+    try {
+      await this.quotas.within(claim.silo, (count) =>
+        this.desk.only(key, async (signal) => {
+          signal.addEventListener('abort', () => {
+            takenOver.abort(signal.reason);
+          });
+          await this.coordinator.spool.dropOtherPartials(key);
+          await this.#receive(submission, messages, count);
+        }),
+      );
+    } finally {
+      metrics.uploads.dec();
+    }
     metrics.updates.inc({ outcome: 'accepted' });
     return { sha256: begin.sha256, alreadyKnown: false };
   }

@@ -27,7 +27,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   'ml-matrix': only('src/align/'),
   pino: only('src/log.ts'),
   'pino-pretty': namedIn('src/log.ts'),
-  'prom-client': only('src/server/metrics.ts'),
+  'prom-client': only('src/metrics/metric-set.ts'),
   // libraries
   '@hono/node-server': only('src/server/'),
   '@huggingface/tokenizers': only('src/model/'),
