@@ -4,6 +4,7 @@ import { ClosingLineReporter } from './test/support/closing-line.js';
 // Which tests need what. `npm test` runs all but the oracles; `npm run check` adds those.
 const E2E = ['test/e2e/**/*.test.ts'];
 const HOUSE = ['test/house/**/*.test.ts', 'test/architecture.test.ts'];
+const OPS = ['test/ops/**/*.test.ts'];
 const ORACLES = ['test/oracles/**/*.test.ts'];
 
 export default defineConfig({
@@ -19,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E, ...HOUSE, ...ORACLES],
+          exclude: [...E2E, ...HOUSE, ...OPS, ...ORACLES],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -45,6 +46,18 @@ export default defineConfig({
           hookTimeout: 120_000,
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // Deployment: Debian's Prometheus, container images; each says what it skips where a tool is missing.
+        extends: true,
+        test: {
+          name: 'ops',
+          include: OPS,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
       {

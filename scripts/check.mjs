@@ -41,6 +41,10 @@ const CHECKS = {
     shows: 'bill of materials, no known vulnerabilities in what users install',
     command: script('audit-deps.mjs'),
   },
+  dashboards: {
+    shows: 'Grafana dashboards match their source',
+    command: script('gen-dashboards.mjs', '--check'),
+  },
   tests: {
     shows: 'npm test',
     command: vitest('--project', 'unit', '--project', 'house', '--project', 'e2e'),
@@ -50,6 +54,12 @@ const CHECKS = {
     shows: 'independent judges in Python agree',
     command: vitest('--project', 'oracles'),
     env: { FEDROT_TEST_LABEL: 'oracles' },
+  },
+  prometheus: { shows: "Debian's Prometheus is there", command: script('prometheus.mjs') },
+  ops: {
+    shows: 'alert rules, dashboards and images work',
+    command: vitest('--project', 'ops'),
+    env: { FEDROT_TEST_LABEL: 'ops' },
   },
 };
 
