@@ -109,13 +109,37 @@ export const scheduleSchema = z.strictObject({
 
 export const trainingSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({ kind: 'adamw' }).describe('how a silo trains'),
-  batchSize: z.int().min(1).max(4096).default(16).describe('examples in a step'),
+  batchSize: z.int().min(1).max(4096).default(16).describe('examples that are computed together'),
+  gradientAccumulation: z
+    .int()
+    .min(1)
+    .max(4096)
+    .default(1)
+    .describe(
+      'batches whose gradients make one step: as a batch so many times as large, in the memory of one',
+    ),
   localSteps: z
     .int()
     .min(1)
     .max(1_000_000)
     .default(20)
     .describe('optimizer steps in a round; examples are drawn in shuffled epochs'),
+  maxLocalEpochs: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'a silo ends its round sooner, after so many passes over its examples (rounded up to whole steps); no limit by default',
+    ),
+  maxLocalSeconds: z
+    .number()
+    .positive()
+    .max(30 * 86_400)
+    .optional()
+    .describe(
+      'a silo ends its round sooner, with the step under way after so many seconds of training; no limit by default. Results then depend on the speed of the machine',
+    ),
   schedule: scheduleSchema.prefault({}).describe('how the learning rate changes'),
   maxGradientNorm: z
     .number()

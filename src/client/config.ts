@@ -162,6 +162,35 @@ export const clientConfigSchema = z
       })
       .prefault({})
       .describe('how the coordinator is reached (docs/security.md)'),
+    training: z
+      .strictObject({
+        prefixCache: z
+          .enum(['auto', 'on', 'off'])
+          .default('auto')
+          .describe(
+            'keep what the layers below the first adapted one make of each example: auto where an example comes more than once and that saves at least 15 % of the weight products, on wherever it saves any',
+          ),
+        prefixCacheMemoryBytes: z
+          .int()
+          .min(0)
+          .default(512 * 1024 ** 2)
+          .describe('memory for that, bytes; what does not fit goes to disk, or is computed every time'),
+        prefixCacheDiskBytes: z
+          .int()
+          .min(0)
+          .default(0)
+          .describe('disk space for that, in the folder above, bytes'),
+        checkpointMs: z
+          .int()
+          .min(0)
+          .max(3_600_000)
+          .default(10_000)
+          .describe(
+            'how often training under way is stored, so that a daemon that was killed goes on there and comes to the same result; milliseconds, 0 after every step',
+          ),
+      })
+      .prefault({})
+      .describe('how the silo trains; results do not depend on it beyond rounding'),
     accept: acceptSchema.prefault({}).describe('what the silo does without asking its administrator'),
     limits: z
       .strictObject({

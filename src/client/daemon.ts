@@ -1,3 +1,4 @@
+import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { systemClock, type Clock } from '../clock.js';
 import { asFedrotError, FedrotError } from '../errors.js';
@@ -22,8 +23,10 @@ import { watchAssignments } from './link/watch.js';
 import { performTask, siloFolders, type Workshop } from './perform-task.js';
 import { ResourceLimits } from './resource-limits.js';
 import { Spool } from './spool.js';
+import { withStorageErrors } from './storage-error.js';
 import { TaskBoard } from './task-board.js';
 import { LocalTrainer, type Trainer } from './training/local-trainer.js';
+import { TrainingSpool } from './training-spool.js';
 
 export interface ClientOptions {
   /** Default silent. */
@@ -101,20 +104,28 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     ...(party.proxy && { proxy: party.proxy }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
   });
+  const folders = siloFolders(config.folder);
+  const threads = config.threads ?? availableParallelism();
   const trainer =
     options.trainer ??
     new LocalTrainer({
       open: openSession,
       clock,
-      threads: config.threads ?? availableParallelism(),
+      threads,
       spinning: config.spinning,
+      prefixCache: { ...config.training, folder: await emptyFolder(folders.activations) },
     });
-  const folders = siloFolders(config.folder);
   const workshop: Workshop = {
     connection,
     data,
     trainer,
     spool: new Spool(folders.updates, clock),
+    training: new TrainingSpool({
+      folder: folders.training,
+      clock,
+      intervalMs: config.training.checkpointMs,
+      threads,
+    }),
     adapterFolder: folders.adapters,
     bundleFolder: folders.bundles,
     scrambleBasis: config.scrambleBasis,
@@ -153,6 +164,15 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
       await served?.close();
     },
   };
+}
+
+/** What an earlier daemon that was killed left in it is of no use. */
+async function emptyFolder(folder: string): Promise<string> {
+  await withStorageErrors(folder, async () => {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  });
+  return folder;
 }
 
 /** Throws config_invalid where the credential is of somebody else. */

@@ -28,6 +28,7 @@ import type { ResourceLimits } from './resource-limits.js';
 import type { Spool, SpooledUpdate } from './spool.js';
 import type { Abandonment, Task } from './task-board.js';
 import type { Trainer } from './training/local-trainer.js';
+import type { TrainingSpool } from './training-spool.js';
 import { scrambleBasis } from './training/scramble-basis.js';
 
 /** What a silo works with. */
@@ -36,6 +37,8 @@ export interface Workshop {
   readonly data: DataSet;
   readonly trainer: Trainer;
   readonly spool: Spool;
+  /** Training under way. */
+  readonly training: TrainingSpool;
   readonly adapterFolder: string;
   readonly bundleFolder: string;
   readonly scrambleBasis: boolean;
@@ -126,7 +129,7 @@ async function trainedUpdate(
   progress: ProgressReporter,
   signal: AbortSignal,
 ): Promise<SpooledUpdate> {
-  const { trainer, spool, connection, logger } = workshop;
+  const { trainer, spool, training, connection, logger } = workshop;
   const data = partOf(workshop.data, 'train', 'train');
   const spec = parseRunSpec(parseJson(task.specJson, 'settings'), 'the run');
   const instructions = parseInstructions(task.instructionsJson);
@@ -143,6 +146,7 @@ async function trainedUpdate(
     round: task.round,
     seed,
     signal,
+    checkpoints: training.of(task, data, logger),
     onProgress: (step) => {
       workshop.metrics.step({ kind: 'train', ...step });
       progress.report({ phase: 'training', ...step });
@@ -150,7 +154,9 @@ async function trainedUpdate(
   });
   logger.info({ ...result.metrics, examples: result.examples }, 'trained');
   const tensors = workshop.scrambleBasis ? scrambleBasis(result.tensors, ...seed) : result.tensors;
-  return spool.put(task, { ...result, tensors }, spec.wireDType);
+  const update = await spool.put(task, { ...result, tensors }, spec.wireDType);
+  await training.clear(task);
+  return update;
 }
 
 async function performTraining(
@@ -161,6 +167,7 @@ async function performTraining(
   signal: AbortSignal,
 ): Promise<void> {
   await workshop.spool.prune(task);
+  await workshop.training.prune(task);
   const spooled = await workshop.spool.find(task);
   if (spooled !== undefined) workshop.logger.info('the update is ready from before: not trained again');
   const update = spooled ?? (await trainedUpdate(task, workshop, progress, signal));
@@ -297,5 +304,7 @@ export function siloFolders(folder: string) {
     adapters: join(folder, 'adapters'),
     bundles: join(folder, 'bundles'),
     updates: join(folder, 'updates'),
+    training: join(folder, 'training'),
+    activations: join(folder, 'activations'),
   };
 }

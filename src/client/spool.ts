@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
@@ -8,6 +8,7 @@ import { digestFile } from '../model/file-digest.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import type { WireDType } from '../tensor/dtype.js';
 import { withStorageErrors } from './storage-error.js';
+import { writeDurably } from './write-durably.js';
 import type { TrainResult } from './training/local-trainer.js';
 
 /** A finished update on disk. */
@@ -111,19 +112,14 @@ export class Spool {
 }
 
 /** Everything that determines an update, as a file name. */
-function spoolName({ runId, round, adapter, bundleSha256, specJson, instructionsJson }: TrainTask): string {
+export function spoolName({
+  runId,
+  round,
+  adapter,
+  bundleSha256,
+  specJson,
+  instructionsJson,
+}: TrainTask): string {
   const parts = [runId, round, adapter?.sha256.toString('hex'), bundleSha256, specJson, instructionsJson];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
-}
-
-/** A file that is whole or not there, on the disk when the promise resolves. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(`${path}.partial`, 'w');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.partial`, path);
 }

@@ -11,6 +11,9 @@ export function checkOptions({ dropout = 0, prefixCache }: SessionOptions): void
       'option_invalid',
       `prefixCache: sizes must be at least 0, not ${bytes.join(' and ')}`,
     );
+  const share = prefixCache?.minShare ?? 0;
+  if (!(share >= 0 && share <= 1))
+    throw new FedrotError('option_invalid', `prefixCache: minShare must be 0 to 1, not ${share}`);
 }
 
 /** Throws option_invalid; `dropout` is the session's. */

@@ -7,6 +7,7 @@ export type Method =
   | 'read'
   | 'resetOptimizer'
   | 'step'
+  | 'fillPrefix'
   | 'saveState'
   | 'restoreState'
   | 'gradients'

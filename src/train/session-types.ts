@@ -63,6 +63,13 @@ export interface PrefixCacheOptions {
   readonly diskBytes?: number;
   /** Folder of that file, which is removed at the end; default the system's for temporary files. */
   readonly folder?: string;
+  /**
+   * What is kept: `steps` (default) whatever a step computes; `ahead` only what fillPrefix was given, so that numbers do not depend, in
+   * their last bits, on what was trained before.
+   */
+  readonly fill?: 'steps' | 'ahead';
+  /** Part of a step's weight products that must be saved, or nothing is kept; 0 to 1, default 0.15. */
+  readonly minShare?: number;
 }
 
 /** What one step does differently from the optimizer's specification. */
@@ -124,6 +131,8 @@ export interface TrainSession {
   resetOptimizer(optimizer: OptimizerSpec): Promise<void>;
   /** One optimizer step; several batches are accumulated into one gradient, weighted by their counted labels. */
   step(batches: readonly Batch[], options?: StepOptions): Promise<StepResult>;
+  /** Keeps the frozen layers' results for a batch; its labels do not matter. False where nothing is cached, or no room is left. */
+  fillPrefix(batch: Batch): Promise<boolean>;
   /** For exact resume: after restoreState the next steps give the very numbers that they would have given. */
   saveState(): Promise<SessionState>;
   restoreState(state: SessionState): Promise<void>;

@@ -31,6 +31,8 @@ async function perform(trainer: Trainer, request: Request): Promise<unknown> {
       return undefined;
     case 'step':
       return trainer.step(...request.args);
+    case 'fillPrefix':
+      return trainer.fillPrefix(...request.args);
     case 'gradients':
       return trainer.gradients(...request.args);
     case 'saveState':

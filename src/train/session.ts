@@ -32,6 +32,7 @@ export async function openSession(options: SessionOptions): Promise<TrainSession
     read: () => calls.call('read'),
     resetOptimizer: (optimizer) => calls.call('resetOptimizer', optimizer),
     step: (batches, stepOptions) => calls.call('step', batches, stepOptions),
+    fillPrefix: (batch) => calls.call('fillPrefix', batch),
     saveState: () => calls.call('saveState'),
     restoreState: (state) => calls.call('restoreState', state),
     gradients: (batch) => calls.call('gradients', batch),

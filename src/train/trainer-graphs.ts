@@ -23,7 +23,7 @@ export interface TrainerGraphs {
   readonly split?: PrefixSplit;
 }
 
-/** Below this share of saved work, keeping activations costs more than it brings. */
+/** Below this share of saved work, keeping activations costs more than it brings; PrefixCacheOptions may say otherwise. */
 const WORTHWHILE = 0.15;
 
 /** Loads the model, makes parameters of LoRA factors and heads, and builds what is run. */
@@ -50,7 +50,7 @@ export async function buildGraphs(
   const own = new Set(base.graph.inputs.map(({ name }) => name));
   const changing = training.graph.inputs.filter(({ name }) => !own.has(name)).map(({ name }) => name);
   const split = splitPrefix(training, trainedTypes, base.graph.inputs, new Set(changing));
-  return split === undefined || split.share < WORTHWHILE
+  return split === undefined || split.share < (prefixCache.minShare ?? WORTHWHILE)
     ? { ...common, training, forward }
     : { ...common, training, forward, split };
 }

@@ -13,6 +13,7 @@ import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
 import { openRuntime, type Runtime, type RuntimeTensor } from './ort.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
 import { PrefixRunner } from './prefix/prefix-runner.js';
+import type { PrefixSplit } from './prefix/split.js';
 import type {
   Batch,
   EvaluateOptions,
@@ -150,6 +151,14 @@ export class Trainer {
     return { loss, gradientNorm: norm };
   }
 
+  async fillPrefix(batch: Batch): Promise<boolean> {
+    const { split, inputs } = this.#graphs;
+    if (split === undefined || this.#prefixes === undefined) return false;
+    return this.#prefixes.fill(batch, this.#feeds(batch, inputs, split.prefix), () =>
+      this.#openPrefix(split),
+    );
+  }
+
   saveState(): SessionState {
     this.#needParameters();
     const all = (values: (slot: Slot) => Float32Array): NamedTensor[] =>
@@ -237,6 +246,10 @@ export class Trainer {
     return openRuntime(encodeModel(model), { folder, threads, spinning });
   }
 
+  async #openPrefix({ prefix }: PrefixSplit): Promise<Runtime> {
+    return (this.#prefix ??= await this.#openGraph(prefix));
+  }
+
   #feeds(batch: Batch, inputs: readonly ValueInfo[], graph: Model): Record<string, RuntimeTensor> {
     this.#needParameters();
     const feeds = batchFeeds(inputs, batch, this.#graphs);
@@ -261,10 +274,8 @@ export class Trainer {
       ...dropoutFeeds(graph.graph.inputs, this.#options, sizes, dropoutSeed),
     };
     if (split !== undefined && this.#prefixes !== undefined)
-      feeds[split.value] = await this.#prefixes.run(
-        batch,
-        this.#feeds(batch, inputs, split.prefix),
-        async () => (this.#prefix ??= await this.#openGraph(split.prefix)),
+      feeds[split.value] = await this.#prefixes.run(batch, this.#feeds(batch, inputs, split.prefix), () =>
+        this.#openPrefix(split),
       );
     const results = await this.#training.run(feeds, [LOSS, ...names]);
     return {

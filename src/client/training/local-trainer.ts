@@ -3,16 +3,17 @@ import { systemClock, type Clock } from '../../clock.js';
 import { FedrotError } from '../../errors.js';
 import type { Bundle } from '../../model/bundle.js';
 import { checkTask } from '../../model/check-task.js';
-import { Random } from '../../random.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { NamedTensor } from '../../tensor/tensor.js';
 import type { TrainSession } from '../../train/session-types.js';
 import type { DataPart } from '../data/data-set.js';
 import { EncodedExamples } from './encoded-examples.js';
-import { inBatches, planBatches } from './plan-batches.js';
-import { stepOptions } from './step-options.js';
+import { inBatches } from './plan-batches.js';
+import { fillPrefixes, prefixOptions, type PrefixCacheSettings } from './prefix-plan.js';
 import { taskEncoder, type EncoderOptions, type TaskEncoder } from './task-encoder.js';
 import { taskMetrics, type TaskScores } from './task-metrics.js';
+import { trainSteps, type StepProgress } from './train-steps.js';
+import type { CheckpointStore } from './training-checkpoint.js';
 import { SessionCache, type OpenSession, type SessionResources } from './session-cache.js';
 
 export interface TaskInput {
@@ -32,18 +33,8 @@ export interface TrainInput extends TaskInput {
   readonly round: number;
   /** What the order of the examples is drawn from: the run's seed, the silo's name, the round. */
   readonly seed: readonly (string | number)[];
-}
-
-export interface StepProgress {
-  /** From 1. */
-  readonly step: number;
-  readonly totalSteps: number;
-  /** Of this step; of all batches so far where an adapter is scored. Nats. */
-  readonly loss: number;
-  /** Of this step, without padding. */
-  readonly tokens: number;
-  /** Wall time of this step. */
-  readonly seconds: number;
+  /** Where this training may have been interrupted before, and is kept meanwhile; default nowhere. */
+  readonly checkpoints?: CheckpointStore;
 }
 
 export interface TrainResult {
@@ -78,6 +69,8 @@ export interface Trainer {
 export interface LocalTrainerOptions extends SessionResources {
   readonly open: OpenSession;
   readonly clock?: Clock;
+  /** Default: nothing is cached. */
+  readonly prefixCache?: PrefixCacheSettings;
 }
 
 /**
@@ -88,18 +81,22 @@ export interface LocalTrainerOptions extends SessionResources {
 export class LocalTrainer implements Trainer {
   readonly #sessions: SessionCache;
   readonly #clock: Clock;
+  readonly #prefixCache: PrefixCacheSettings | undefined;
+  /** Whose frozen layers a session has computed already. */
+  readonly #filled = new WeakMap<TrainSession, EncodedExamples>();
   #encoded = new WeakMap<
     DataPart['examples'],
     { readonly key: string; readonly examples: EncodedExamples }
   >();
 
-  constructor({ open, clock = systemClock, ...resources }: LocalTrainerOptions) {
+  constructor({ open, clock = systemClock, prefixCache, ...resources }: LocalTrainerOptions) {
     this.#sessions = new SessionCache(open, resources);
     this.#clock = clock;
+    this.#prefixCache = prefixCache;
   }
 
   /**
-   * Runs `training.localSteps` optimizer steps from the given adapter, with a fresh optimizer. Throws data_unknown_label,
+   * Runs a round's optimizer steps from the given adapter, with a fresh optimizer, or goes on where it was interrupted. Throws data_unknown_label,
    * config_invalid where run and bundle do not fit, tensor_not_finite where training diverges, cancelled.
    */
   async train(input: TrainInput): Promise<TrainResult> {
@@ -108,12 +105,31 @@ export class LocalTrainer implements Trainer {
     await encoded.ready(input.signal);
     if (encoded.count === 0)
       throw new FedrotError('data_empty', `${data.path}: holds no text that anything could be learnt from`);
-    const session = await this.#sessions.get({ bundle, lora: spec.lora, train: instructions.train });
+    const prefixCache = prefixOptions(this.#prefixCache, spec, encoded.count);
+    const session = await this.#sessions.get({
+      bundle,
+      lora: spec.lora,
+      train: instructions.train,
+      prefixCache,
+      task: spec.task,
+    });
     return this.#guard(async () => {
       await session.load(input.adapter);
-      await session.resetOptimizer(spec.training.optimizer);
-      const metrics = await this.#steps(session, encoded, input);
-      return { tensors: await session.read(), examples: data.examples.length, metrics };
+      if (prefixCache !== undefined) await this.#fill(session, encoded, input.signal);
+      const from = await input.checkpoints?.load();
+      if (from === undefined) await session.resetOptimizer(spec.training.optimizer);
+      else await session.restoreState({ ...from.state, anchor: input.adapter });
+      const { loss, labels, ...metrics } = await trainSteps(session, encoded, {
+        ...input,
+        from,
+        clock: this.#clock,
+      });
+      finite(loss, 'the loss');
+      return {
+        tensors: await session.read(),
+        examples: data.examples.length,
+        metrics: { loss: loss / labels, ...metrics },
+      };
     });
   }
 
@@ -157,42 +173,11 @@ export class LocalTrainer implements Trainer {
     await this.#sessions.close();
   }
 
-  async #steps(
-    session: TrainSession,
-    encoded: EncodedExamples,
-    { spec, round, seed, signal, onProgress }: TrainInput,
-  ): Promise<TrainResult['metrics']> {
-    const { localSteps, batchSize } = spec.training;
-    const batches = planBatches({
-      count: encoded.count,
-      batchSize,
-      lengthOf: (index) => encoded.lengthOf(index),
-      random: Random.of('batches', ...seed),
-    });
-    const started = this.#clock.now();
-    let lossSum = 0;
-    let labels = 0;
-    let tokens = 0;
-    for (let step = 1; step <= localSteps; step++) {
-      throwIfAborted(signal);
-      const begun = this.#clock.now();
-      const batch = batches.next().value;
-      const { loss } = await session.step([encoded.batch(batch)], stepOptions(spec, round, step));
-      finite(loss, `the loss of step ${step}`);
-      const counted = batch.reduce((sum, index) => sum + encoded.labelsOf(index), 0);
-      lossSum += loss * counted;
-      labels += counted;
-      const stepTokens = tokensOf(encoded, batch);
-      tokens += stepTokens;
-      const seconds = (this.#clock.now() - begun) / 1000;
-      onProgress?.({ step, totalSteps: localSteps, loss, tokens: stepTokens, seconds });
-    }
-    return {
-      loss: lossSum / labels,
-      steps: localSteps,
-      seconds: (this.#clock.now() - started) / 1000,
-      tokens,
-    };
+  async #fill(session: TrainSession, encoded: EncodedExamples, signal?: AbortSignal): Promise<void> {
+    if (this.#filled.get(session) === encoded) return;
+    await encoded.encodeAll(signal);
+    await fillPrefixes(session, encoded, () => throwIfAborted(signal));
+    this.#filled.set(session, encoded);
   }
 
   async #encode(input: TaskInput): Promise<EncodedExamples> {
@@ -224,11 +209,6 @@ export class LocalTrainer implements Trainer {
 /** What can be refused before anything costs time; returns what makes the encoder. */
 function prepare({ bundle, spec, data }: TaskInput): (options: EncoderOptions) => TaskEncoder {
   checkTask(bundle, spec.task);
-  if (spec.lora.dropout > 0)
-    throw new FedrotError(
-      'option_invalid',
-      'lora.dropout is not supported by this version of the silo: set it to 0',
-    );
   if (data.examples.length === 0) throw new FedrotError('data_empty', `${data.path}: holds no examples`);
   return taskEncoder(spec.task, data);
 }

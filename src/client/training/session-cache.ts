@@ -1,8 +1,8 @@
 import type { SiloInstructions } from '../../align/types.js';
 import type { Bundle } from '../../model/bundle.js';
 import { resolveLora } from '../../model/resolve-lora.js';
-import type { LoraSpec } from '../../run-spec.js';
-import type { SessionOptions, TrainSession } from '../../train/session-types.js';
+import type { LoraSpec, TaskSpec } from '../../run-spec.js';
+import type { PrefixCacheOptions, SessionOptions, TrainSession } from '../../train/session-types.js';
 
 export type OpenSession = (options: SessionOptions) => Promise<TrainSession>;
 
@@ -12,6 +12,9 @@ export interface SessionWish {
   readonly lora: LoraSpec;
   /** Undefined where nothing is trained: any session of the model and its LoRA settings will do. */
   readonly train?: SiloInstructions['train'];
+  readonly prefixCache?: PrefixCacheOptions | undefined;
+  /** Another task tokenizes the examples in another way: what is cached is of no use to it. */
+  readonly task?: TaskSpec;
 }
 
 export interface SessionResources {
@@ -22,7 +25,12 @@ export interface SessionResources {
 /** Keeps the last session open. One user at a time. */
 export class SessionCache {
   #open:
-    | { readonly model: string; readonly train: SiloInstructions['train']; readonly session: TrainSession }
+    | {
+        readonly model: string;
+        /** Of what training wants beyond the model. */
+        readonly training: string;
+        readonly session: TrainSession;
+      }
     | undefined;
 
   constructor(
@@ -30,21 +38,23 @@ export class SessionCache {
     private readonly resources: SessionResources,
   ) {}
 
-  async get({ bundle, lora, train }: SessionWish): Promise<TrainSession> {
+  async get({ bundle, lora, train, prefixCache, task }: SessionWish): Promise<TrainSession> {
     const model = JSON.stringify([bundle.sha256, lora]);
-    if (this.#open?.model === model && (train === undefined || this.#open.train === train))
+    const training = JSON.stringify([train ?? 'both', prefixCache && { prefixCache, task }]);
+    if (this.#open?.model === model && (train === undefined || this.#open.training === training))
       return this.#open.session;
     await this.close();
-    const wanted = train ?? 'both';
     const session = await this.openSession({
       folder: bundle.folder,
       file: bundle.manifest.model.file,
       ...resolveLora(bundle, lora),
-      train: wanted,
+      train: train ?? 'both',
+      dropout: lora.dropout,
       loss: bundle.manifest.task.kind === 'text-regression' ? 'mean-squared-error' : 'cross-entropy',
+      ...(prefixCache && { prefixCache }),
       ...this.resources,
     });
-    this.#open = { model, train: wanted, session };
+    this.#open = { model, training, session };
     return session;
   }
 

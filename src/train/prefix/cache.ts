@@ -15,6 +15,7 @@ export class ActivationCache {
   readonly #options: PrefixCacheOptions;
   #memory = 0;
   #disk = 0;
+  #full = false;
   #file: { readonly path: string; readonly descriptor: number } | undefined;
 
   constructor(options: PrefixCacheOptions) {
@@ -24,6 +25,15 @@ export class ActivationCache {
   /** How many examples are kept. */
   get size(): number {
     return this.#places.size;
+  }
+
+  /** Whether something found no room. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  has(key: string): boolean {
+    return this.#places.has(key);
   }
 
   get(key: string): Float32Array | undefined {
@@ -45,12 +55,13 @@ export class ActivationCache {
       writeSync(this.#open(), values, 0, bytes, this.#disk);
       this.#places.set(key, { offset: this.#disk, length: values.length });
       this.#disk += bytes;
-    }
+    } else this.#full = true;
   }
 
   close(): void {
     this.#places.clear();
     this.#memory = this.#disk = 0;
+    this.#full = false;
     if (this.#file === undefined) return;
     ftruncateSync(this.#file.descriptor);
     closeSync(this.#file.descriptor);

@@ -5,6 +5,8 @@ import { ActivationCache } from './cache.js';
 
 const MASK = 'attention_mask';
 
+type Feeds = Readonly<Record<string, RuntimeTensor>>;
+
 /** One example of a batch: what it is called in the cache, and how many of its positions count. */
 interface Row {
   readonly key: string;
@@ -19,21 +21,19 @@ export class PrefixRunner {
   readonly #cache: ActivationCache;
   readonly #value: string;
   readonly #width: number;
+  /** Only fill keeps anything. */
+  readonly #ahead: boolean;
 
   constructor(split: { readonly value: string; readonly width: number }, options: PrefixCacheOptions) {
     this.#cache = new ActivationCache(options);
     this.#value = split.value;
     this.#width = split.width;
+    this.#ahead = options.fill === 'ahead';
   }
 
   /** `feeds` are the batch's inputs as the graph takes them; the prefix is run on the rows that are not known, together. */
-  async run(
-    batch: Batch,
-    feeds: Readonly<Record<string, RuntimeTensor>>,
-    open: () => Promise<Runtime>,
-  ): Promise<RuntimeTensor> {
-    const [count = 0, sequence = 0] = Object.values(batch.inputs)[0]?.dims ?? [];
-    const rows = Array.from({ length: count }, (_, row) => describeRow(batch, row, sequence));
+  async run(batch: Batch, feeds: Feeds, open: () => Promise<Runtime>): Promise<RuntimeTensor> {
+    const { rows, count, sequence } = describe(batch);
     const data = new Float32Array(count * sequence * this.#width);
     const unknown: number[] = [];
     rows.forEach(({ key }, row) => {
@@ -41,26 +41,55 @@ export class PrefixRunner {
       if (known === undefined) unknown.push(row);
       else data.set(known, row * sequence * this.#width);
     });
-    if (unknown.length > 0) {
-      const some = Object.fromEntries(
-        Object.entries(feeds).map(([name, tensor]) => [name, takeRows(tensor, unknown)]),
-      );
-      const runtime = await open();
-      const computed = (await runtime.run(some, [this.#value]))[this.#value]?.data as Float32Array;
-      unknown.forEach((row, i) => {
-        const { key, length } = rows[row]!;
-        const from = i * sequence * this.#width;
-        const own = computed.slice(from, from + length * this.#width);
-        data.set(own, row * sequence * this.#width);
-        this.#cache.set(key, own);
-      });
+    for (const { row, own } of await this.#compute(rows, sequence, unknown, feeds, open)) {
+      data.set(own, row * sequence * this.#width);
+      if (!this.#ahead) this.#cache.set(rows[row]!.key, own);
     }
     return { type: 'float', dims: [count, sequence, this.#width], data };
+  }
+
+  /** Keeps what is not known of a batch yet. False once there is no room. */
+  async fill(batch: Batch, feeds: Feeds, open: () => Promise<Runtime>): Promise<boolean> {
+    const { rows, sequence } = describe(batch);
+    const unknown = rows.flatMap(({ key }, row) => (this.#cache.has(key) ? [] : [row]));
+    if (this.#cache.full) return false;
+    for (const { row, own } of await this.#compute(rows, sequence, unknown, feeds, open))
+      this.#cache.set(rows[row]!.key, own);
+    return !this.#cache.full;
+  }
+
+  /** The prefix of some rows, each without its padding. */
+  async #compute(
+    rows: readonly Row[],
+    sequence: number,
+    wanted: readonly number[],
+    feeds: Feeds,
+    open: () => Promise<Runtime>,
+  ): Promise<{ readonly row: number; readonly own: Float32Array }[]> {
+    if (wanted.length === 0) return [];
+    const some = Object.fromEntries(
+      Object.entries(feeds).map(([name, tensor]) => [name, takeRows(tensor, wanted)]),
+    );
+    const runtime = await open();
+    const computed = (await runtime.run(some, [this.#value]))[this.#value]?.data as Float32Array;
+    return wanted.map((row, i) => {
+      const from = i * sequence * this.#width;
+      return { row, own: computed.slice(from, from + (rows[row]?.length ?? 0) * this.#width) };
+    });
   }
 
   close(): void {
     this.#cache.close();
   }
+}
+
+function describe(batch: Batch): { rows: Row[]; count: number; sequence: number } {
+  const [count = 0, sequence = 0] = Object.values(batch.inputs)[0]?.dims ?? [];
+  return {
+    rows: Array.from({ length: count }, (_, row) => describeRow(batch, row, sequence)),
+    count,
+    sequence,
+  };
 }
 
 function describeRow({ inputs }: Batch, row: number, sequence: number): Row {

@@ -2,11 +2,8 @@ import { rm } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DataPart } from '../../../src/client/data/data-set.js';
 import type { Example } from '../../../src/client/data/example.js';
-import {
-  LocalTrainer,
-  type StepProgress,
-  type TrainInput,
-} from '../../../src/client/training/local-trainer.js';
+import { LocalTrainer, type TrainInput } from '../../../src/client/training/local-trainer.js';
+import type { StepProgress } from '../../../src/client/training/train-steps.js';
 import { openBundle, type Bundle } from '../../../src/model/bundle.js';
 import { initialAdapter } from '../../../src/model/initial-adapter.js';
 import { Random } from '../../../src/random.js';
@@ -170,7 +167,6 @@ describe('what cannot be trained on', () => {
       'option_invalid',
       /nothing/,
     ],
-    ['dropout', () => ({ spec: spec({ lora: { dropout: 0.1 } }) }), 'option_invalid', /dropout/],
     [
       'an adapter of another rank',
       () => ({ adapter: initialAdapter(bundle, spec({ lora: { rank: 3 } }).lora, 1) }),
