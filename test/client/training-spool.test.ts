@@ -20,10 +20,11 @@ afterEach(() => {
 const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
   runId: 'run',
   round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10 },
+  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null },
   bundleSha256: 'b',
   specJson: '{}',
   instructionsJson: '',
+  merges: [],
   deadlineMs: 5,
   ...changes,
 });
