@@ -247,7 +247,9 @@ describe('an interrupted round', () => {
       input(run, {
         checkpoints: first,
         signal: controller.signal,
-        onProgress: ({ step }) => void (step === 4 && controller.abort()),
+        onProgress: ({ step }) => {
+          if (step === 4) controller.abort();
+        },
       }),
     );
     await expect(cut).rejects.toMatchObject({ code: 'cancelled' });
