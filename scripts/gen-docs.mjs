@@ -28,6 +28,7 @@ const { REFUSED } = await dist('train/autodiff/refused.js');
 const { REWRITES } = await dist('train/rewrite/table.js');
 const { CoordinatorMetrics } = await dist('server/metrics.js');
 const { SiloMetrics } = await dist('client/metrics.js');
+const { LOG_KINDS } = await dist('server/round/narrate.js');
 const { status } = await import('@grpc/grpc-js');
 
 const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
@@ -103,6 +104,11 @@ function metricTable(metrics, { process = false } = {}) {
   return `| metric | type | labels | what |\n| --- | --- | --- | --- |\n${rows.join('\n')}`;
 }
 
+function logKinds() {
+  const rows = Object.entries(LOG_KINDS).map(([kind, level]) => `| \`${kind}\` | ${level} |`);
+  return `| kind | level |\n| --- | --- |\n${rows.join('\n')}`;
+}
+
 const GENERATORS = {
   'metrics of the coordinator': () => metricTable(new CoordinatorMetrics()),
   'metrics of the silo': () => metricTable(new SiloMetrics()),
@@ -117,6 +123,7 @@ const GENERATORS = {
   'client configuration': () => tables(clientConfigSchema),
   'error codes': statusTable,
   'canonical file': canonicalFile,
+  'kinds of log entries': logKinds,
   ...opsGenerators({ NEWEST_OPSET, NO_GRADIENT, REFUSED, REWRITES, RULES }),
 };
 

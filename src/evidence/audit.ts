@@ -21,6 +21,8 @@ export const AUDIT_ACTIONS = [
   'operator.revoke',
   'run.create',
   'run.stop',
+  'run.pause',
+  'run.resume',
   'adapter.rollback',
   'adapter.fetch',
   'update.fetch',

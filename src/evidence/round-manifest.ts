@@ -55,6 +55,8 @@ export const roundManifestSchema = z.strictObject({
   reference: adapter.extend({ state: sha256.optional() }),
   /** What was published: the adapter, what silos merge into their base, the state for the next round. */
   result: adapter.extend({ state: sha256.optional(), merge: sha256.optional() }),
+  /** Where no updates were combined but an operator published an old version again: which one, and why. */
+  rollback: z.strictObject({ version: count, reason: z.string().max(500) }).optional(),
   /** With what it was computed: the same again gives the same bits. */
   software: z.strictObject({
     fedrot: z.string(),

@@ -92,7 +92,10 @@ interface Published {
   readonly state?: string | undefined;
 }
 
-function checkAdapters({ reference, result }: RoundManifest, published: Map<number, Published>): void {
+function checkAdapters(
+  { reference, result, rollback, updates }: RoundManifest,
+  published: Map<number, Published>,
+): void {
   const known = published.get(reference.version);
   if (known === undefined && reference.version !== 0)
     throw broken(`it began with version ${reference.version}, which no round before published`);
@@ -106,8 +109,25 @@ function checkAdapters({ reference, result }: RoundManifest, published: Map<numb
     );
   if (published.has(result.version) || result.version === 0)
     throw broken(`it publishes version ${result.version}, which was there before`);
+  if (rollback !== undefined) checkRollback(rollback.version, result.sha256, updates.length, published);
   published.set(reference.version, reference);
   published.set(result.version, result);
+}
+
+function checkRollback(
+  version: number,
+  sha256: string,
+  updates: number,
+  published: ReadonlyMap<number, Published>,
+): void {
+  const known = published.get(version);
+  if (known === undefined)
+    throw broken(`it goes back to version ${version}, which no round before published`);
+  if (known.sha256 !== sha256)
+    throw broken(
+      `it goes back to version ${version} but publishes ${sha256}; that version is ${known.sha256}`,
+    );
+  if (updates > 0) throw broken('it goes back to an old version and yet counts updates');
 }
 
 function checkEnd(rounds: number, head: string | null, expected: ExpectedChain): ChainVerdict {

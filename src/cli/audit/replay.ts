@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
+import { sha256Hex } from '../../evidence/sha256.js';
 import { parseSignedRound, type RoundManifest } from '../../evidence/round-manifest.js';
 import {
   robustSchema,
@@ -50,6 +51,7 @@ export function replayRound(
   pathOf: (sha256: string) => string | undefined,
 ): Replayed {
   const { run, round, aggregation, reference, result, updates, software } = manifest;
+  if (manifest.rollback !== undefined) return replayRollback(manifest, pathOf);
   const gone = updates.filter(({ sha256 }) => !isThere(pathOf(sha256)));
   if (gone.length > 0)
     throw new FedrotError(
@@ -105,6 +107,20 @@ export function replayRound(
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** A rollback computes nothing: its result is the file of the old version, which is there and what it was. */
+function replayRollback(
+  { round, result, rollback, software }: RoundManifest,
+  pathOf: (sha256: string) => string | undefined,
+): Replayed {
+  const path = pathOf(result.sha256);
+  if (!isThere(path))
+    throw new FedrotError(
+      'not_found',
+      `version ${rollback?.version}, to which round ${round} goes back, is gone`,
+    );
+  return { round, expected: result.sha256, computed: sha256Hex(readFileSync(path)), differing: [], software };
 }
 
 function isThere(path: string | undefined): path is string {

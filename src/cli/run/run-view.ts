@@ -73,6 +73,7 @@ const STATES: Readonly<Record<Run['state'], string>> = {
   RUN_STATE_FINISHED: 'finished',
   RUN_STATE_STOPPED: 'stopped',
   RUN_STATE_FAILED: 'failed',
+  RUN_STATE_PAUSED: 'paused',
 };
 
 export const stateOf = (run: Run): string => STATES[run.state];

@@ -37,6 +37,8 @@ import type { ListAdaptersRequestInput as _fedrot_v1_ListAdaptersRequestInput, L
 import type { ListAdaptersResponseInput as _fedrot_v1_ListAdaptersResponseInput, ListAdaptersResponse as _fedrot_v1_ListAdaptersResponse } from './fedrot/v1/ListAdaptersResponse.js';
 import type { ListBundlesRequestInput as _fedrot_v1_ListBundlesRequestInput, ListBundlesRequest as _fedrot_v1_ListBundlesRequest } from './fedrot/v1/ListBundlesRequest.js';
 import type { ListBundlesResponseInput as _fedrot_v1_ListBundlesResponseInput, ListBundlesResponse as _fedrot_v1_ListBundlesResponse } from './fedrot/v1/ListBundlesResponse.js';
+import type { ListEventsRequestInput as _fedrot_v1_ListEventsRequestInput, ListEventsRequest as _fedrot_v1_ListEventsRequest } from './fedrot/v1/ListEventsRequest.js';
+import type { ListEventsResponseInput as _fedrot_v1_ListEventsResponseInput, ListEventsResponse as _fedrot_v1_ListEventsResponse } from './fedrot/v1/ListEventsResponse.js';
 import type { ListRoundManifestsRequestInput as _fedrot_v1_ListRoundManifestsRequestInput, ListRoundManifestsRequest as _fedrot_v1_ListRoundManifestsRequest } from './fedrot/v1/ListRoundManifestsRequest.js';
 import type { ListRoundManifestsResponseInput as _fedrot_v1_ListRoundManifestsResponseInput, ListRoundManifestsResponse as _fedrot_v1_ListRoundManifestsResponse } from './fedrot/v1/ListRoundManifestsResponse.js';
 import type { ListRunsRequestInput as _fedrot_v1_ListRunsRequestInput, ListRunsRequest as _fedrot_v1_ListRunsRequest } from './fedrot/v1/ListRunsRequest.js';
@@ -46,6 +48,7 @@ import type { ListSilosResponseInput as _fedrot_v1_ListSilosResponseInput, ListS
 import type { ListTokensRequestInput as _fedrot_v1_ListTokensRequestInput, ListTokensRequest as _fedrot_v1_ListTokensRequest } from './fedrot/v1/ListTokensRequest.js';
 import type { ListTokensResponseInput as _fedrot_v1_ListTokensResponseInput, ListTokensResponse as _fedrot_v1_ListTokensResponse } from './fedrot/v1/ListTokensResponse.js';
 import type { MergeRefInput as _fedrot_v1_MergeRefInput, MergeRef as _fedrot_v1_MergeRef } from './fedrot/v1/MergeRef.js';
+import type { PauseRunRequestInput as _fedrot_v1_PauseRunRequestInput, PauseRunRequest as _fedrot_v1_PauseRunRequest } from './fedrot/v1/PauseRunRequest.js';
 import type { PushBundleFileBeginInput as _fedrot_v1_PushBundleFileBeginInput, PushBundleFileBegin as _fedrot_v1_PushBundleFileBegin } from './fedrot/v1/PushBundleFileBegin.js';
 import type { PushBundleFileRequestInput as _fedrot_v1_PushBundleFileRequestInput, PushBundleFileRequest as _fedrot_v1_PushBundleFileRequest } from './fedrot/v1/PushBundleFileRequest.js';
 import type { PushBundleFileResponseInput as _fedrot_v1_PushBundleFileResponseInput, PushBundleFileResponse as _fedrot_v1_PushBundleFileResponse } from './fedrot/v1/PushBundleFileResponse.js';
@@ -59,12 +62,16 @@ import type { ReportFailureRequestInput as _fedrot_v1_ReportFailureRequestInput,
 import type { ReportFailureResponseInput as _fedrot_v1_ReportFailureResponseInput, ReportFailureResponse as _fedrot_v1_ReportFailureResponse } from './fedrot/v1/ReportFailureResponse.js';
 import type { ReportProgressRequestInput as _fedrot_v1_ReportProgressRequestInput, ReportProgressRequest as _fedrot_v1_ReportProgressRequest } from './fedrot/v1/ReportProgressRequest.js';
 import type { ReportProgressResponseInput as _fedrot_v1_ReportProgressResponseInput, ReportProgressResponse as _fedrot_v1_ReportProgressResponse } from './fedrot/v1/ReportProgressResponse.js';
+import type { ResumeRunRequestInput as _fedrot_v1_ResumeRunRequestInput, ResumeRunRequest as _fedrot_v1_ResumeRunRequest } from './fedrot/v1/ResumeRunRequest.js';
 import type { RevokePartyRequestInput as _fedrot_v1_RevokePartyRequestInput, RevokePartyRequest as _fedrot_v1_RevokePartyRequest } from './fedrot/v1/RevokePartyRequest.js';
 import type { RevokePartyResponseInput as _fedrot_v1_RevokePartyResponseInput, RevokePartyResponse as _fedrot_v1_RevokePartyResponse } from './fedrot/v1/RevokePartyResponse.js';
 import type { RevokeTokenRequestInput as _fedrot_v1_RevokeTokenRequestInput, RevokeTokenRequest as _fedrot_v1_RevokeTokenRequest } from './fedrot/v1/RevokeTokenRequest.js';
+import type { RollbackAdapterRequestInput as _fedrot_v1_RollbackAdapterRequestInput, RollbackAdapterRequest as _fedrot_v1_RollbackAdapterRequest } from './fedrot/v1/RollbackAdapterRequest.js';
+import type { RollbackRecordInput as _fedrot_v1_RollbackRecordInput, RollbackRecord as _fedrot_v1_RollbackRecord } from './fedrot/v1/RollbackRecord.js';
 import type { RoundRecordInput as _fedrot_v1_RoundRecordInput, RoundRecord as _fedrot_v1_RoundRecord } from './fedrot/v1/RoundRecord.js';
 import type { RunInput as _fedrot_v1_RunInput, Run as _fedrot_v1_Run } from './fedrot/v1/Run.js';
 import type { RunEventInput as _fedrot_v1_RunEventInput, RunEvent as _fedrot_v1_RunEvent } from './fedrot/v1/RunEvent.js';
+import type { RunLogEntryInput as _fedrot_v1_RunLogEntryInput, RunLogEntry as _fedrot_v1_RunLogEntry } from './fedrot/v1/RunLogEntry.js';
 import type { SiloInput as _fedrot_v1_SiloInput, Silo as _fedrot_v1_Silo } from './fedrot/v1/Silo.js';
 import type { SiloServiceClient as _fedrot_v1_SiloServiceClient, SiloServiceDefinition as _fedrot_v1_SiloServiceDefinition } from './fedrot/v1/SiloService.js';
 import type { SiloTaskInput as _fedrot_v1_SiloTaskInput, SiloTask as _fedrot_v1_SiloTask } from './fedrot/v1/SiloTask.js';
@@ -133,6 +140,8 @@ export interface ProtoGrpcType {
       ListAdaptersResponse: MessageTypeDefinition<_fedrot_v1_ListAdaptersResponseInput, _fedrot_v1_ListAdaptersResponse>
       ListBundlesRequest: MessageTypeDefinition<_fedrot_v1_ListBundlesRequestInput, _fedrot_v1_ListBundlesRequest>
       ListBundlesResponse: MessageTypeDefinition<_fedrot_v1_ListBundlesResponseInput, _fedrot_v1_ListBundlesResponse>
+      ListEventsRequest: MessageTypeDefinition<_fedrot_v1_ListEventsRequestInput, _fedrot_v1_ListEventsRequest>
+      ListEventsResponse: MessageTypeDefinition<_fedrot_v1_ListEventsResponseInput, _fedrot_v1_ListEventsResponse>
       ListRoundManifestsRequest: MessageTypeDefinition<_fedrot_v1_ListRoundManifestsRequestInput, _fedrot_v1_ListRoundManifestsRequest>
       ListRoundManifestsResponse: MessageTypeDefinition<_fedrot_v1_ListRoundManifestsResponseInput, _fedrot_v1_ListRoundManifestsResponse>
       ListRunsRequest: MessageTypeDefinition<_fedrot_v1_ListRunsRequestInput, _fedrot_v1_ListRunsRequest>
@@ -142,6 +151,7 @@ export interface ProtoGrpcType {
       ListTokensRequest: MessageTypeDefinition<_fedrot_v1_ListTokensRequestInput, _fedrot_v1_ListTokensRequest>
       ListTokensResponse: MessageTypeDefinition<_fedrot_v1_ListTokensResponseInput, _fedrot_v1_ListTokensResponse>
       MergeRef: MessageTypeDefinition<_fedrot_v1_MergeRefInput, _fedrot_v1_MergeRef>
+      PauseRunRequest: MessageTypeDefinition<_fedrot_v1_PauseRunRequestInput, _fedrot_v1_PauseRunRequest>
       PushBundleFileBegin: MessageTypeDefinition<_fedrot_v1_PushBundleFileBeginInput, _fedrot_v1_PushBundleFileBegin>
       PushBundleFileRequest: MessageTypeDefinition<_fedrot_v1_PushBundleFileRequestInput, _fedrot_v1_PushBundleFileRequest>
       PushBundleFileResponse: MessageTypeDefinition<_fedrot_v1_PushBundleFileResponseInput, _fedrot_v1_PushBundleFileResponse>
@@ -155,12 +165,16 @@ export interface ProtoGrpcType {
       ReportFailureResponse: MessageTypeDefinition<_fedrot_v1_ReportFailureResponseInput, _fedrot_v1_ReportFailureResponse>
       ReportProgressRequest: MessageTypeDefinition<_fedrot_v1_ReportProgressRequestInput, _fedrot_v1_ReportProgressRequest>
       ReportProgressResponse: MessageTypeDefinition<_fedrot_v1_ReportProgressResponseInput, _fedrot_v1_ReportProgressResponse>
+      ResumeRunRequest: MessageTypeDefinition<_fedrot_v1_ResumeRunRequestInput, _fedrot_v1_ResumeRunRequest>
       RevokePartyRequest: MessageTypeDefinition<_fedrot_v1_RevokePartyRequestInput, _fedrot_v1_RevokePartyRequest>
       RevokePartyResponse: MessageTypeDefinition<_fedrot_v1_RevokePartyResponseInput, _fedrot_v1_RevokePartyResponse>
       RevokeTokenRequest: MessageTypeDefinition<_fedrot_v1_RevokeTokenRequestInput, _fedrot_v1_RevokeTokenRequest>
+      RollbackAdapterRequest: MessageTypeDefinition<_fedrot_v1_RollbackAdapterRequestInput, _fedrot_v1_RollbackAdapterRequest>
+      RollbackRecord: MessageTypeDefinition<_fedrot_v1_RollbackRecordInput, _fedrot_v1_RollbackRecord>
       RoundRecord: MessageTypeDefinition<_fedrot_v1_RoundRecordInput, _fedrot_v1_RoundRecord>
       Run: MessageTypeDefinition<_fedrot_v1_RunInput, _fedrot_v1_Run>
       RunEvent: MessageTypeDefinition<_fedrot_v1_RunEventInput, _fedrot_v1_RunEvent>
+      RunLogEntry: MessageTypeDefinition<_fedrot_v1_RunLogEntryInput, _fedrot_v1_RunLogEntry>
       RunState: EnumTypeDefinition
       Silo: MessageTypeDefinition<_fedrot_v1_SiloInput, _fedrot_v1_Silo>
       SiloRole: EnumTypeDefinition

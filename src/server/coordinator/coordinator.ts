@@ -120,7 +120,9 @@ export class Coordinator {
       { run: runId, method: spec.aggregation.method, rounds: spec.rounds.count },
       'created a run',
     );
-    const run = this.#add({ runId, spec, createdMs, state, seq: 0 }, [{ ...initial, version: 0, createdMs }]);
+    const run = this.#add({ runId, spec, createdMs, state, seq: 0, logSeq: 0 }, [
+      { ...initial, version: 0, createdMs },
+    ]);
     run.start();
     await this.#catchUp(run, connected);
     await run.send({ type: 'begin' });
@@ -173,9 +175,9 @@ export class Coordinator {
   async #load(): Promise<void> {
     const stored = await this.store.runs();
     const atWork = new Set<string>();
-    for (const { runId, spec, createdMs, snapshot, events, seq } of stored) {
+    for (const { runId, spec, createdMs, snapshot, events, seq, logSeq } of stored) {
       const state = replay({ snapshot, events });
-      const run = this.#add({ runId, spec, createdMs, state, seq }, await this.store.adapters(runId));
+      const run = this.#add({ runId, spec, createdMs, state, seq, logSeq }, await this.store.adapters(runId));
       for (const silo of [...state.trainers, ...state.evaluators])
         if (state.phase !== 'done') atWork.add(silo);
       this.logger.info({ run: run.runId, phase: state.phase, round: state.round }, 'loaded a run');
@@ -201,7 +203,7 @@ export class Coordinator {
   }
 
   #add(
-    run: Pick<RunActor, 'runId' | 'spec' | 'createdMs' | 'state'> & { readonly seq: number },
+    run: Pick<RunActor, 'runId' | 'spec' | 'createdMs' | 'state' | 'logSeq'> & { readonly seq: number },
     adapters: readonly AdapterRecord[],
   ): RunActor {
     const { store, clock, logger } = this;
@@ -269,7 +271,8 @@ export class Coordinator {
         this.#publisher.publish(run, effect.round);
         break;
       case 'failure':
-        break; // recorded with the event, told by the observer
+      case 'call-off':
+        break; // recorded with the event
     }
   }
 }

@@ -1,14 +1,18 @@
 import { rm } from 'node:fs/promises';
 import type { Clock } from '../../clock.js';
-import { asFedrotError } from '../../errors.js';
+import { asFedrotError, FedrotError } from '../../errors.js';
 import type { Logger } from '../../log.js';
+import type { RoundDiagnostics } from '../../align/types.js';
 import type { AggregationJob, AggregationOutcome } from '../aggregation/aggregation-job.js';
 import type { Aggregate } from '../aggregation/run-aggregation.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import { AGGREGATION_RETRY_MS } from '../round/retry.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
+import type { Rollback } from '../round/state.js';
 import { doneTasks } from '../round/tasks.js';
+import { hashFile } from '../spool/hash-file.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
+import { publishedAdapter } from './assignments.js';
 import type { RunActor } from './run-actor.js';
 
 export interface PublisherOptions {
@@ -57,14 +61,12 @@ export class Publisher {
   }
 
   async #publish(run: RunActor, round: number): Promise<void> {
-    const { spool, aggregate, clock, logger, metrics } = this.#options;
+    const { spool, clock, logger, metrics } = this.#options;
     const job = jobOf(run, round, spool);
+    const { rollback } = run.state;
     try {
-      const outcome = await aggregate(job, this.#stop.signal);
+      const outcome = rollback === null ? await this.#compute(job) : await this.#again(run, rollback);
       const { sha256, bytes, diagnostics, merge, state } = outcome;
-      await spool.adopt(job.outputPath, sha256);
-      if (merge) await spool.adopt(job.mergeOutputPath, merge.sha256);
-      if (state) await spool.adopt(job.stateOutputPath, state.sha256);
       const sealed = await this.#options.evidence?.seal(run, round, outcome);
       await run.send(
         { type: 'aggregated', round },
@@ -73,7 +75,8 @@ export class Publisher {
             round,
             startedMs: run.state.startedMs,
             publishedMs: sealed?.publishedMs ?? clock.now(),
-            diagnosticsJson: JSON.stringify(diagnostics),
+            diagnosticsJson: diagnostics === undefined ? '' : JSON.stringify(diagnostics),
+            ...(rollback !== null && { rollback }),
             adapter: { sha256, bytes },
             ...(merge && { merge }),
             ...(state && { state }),
@@ -89,11 +92,34 @@ export class Publisher {
     }
   }
 
-  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics, norm }: AggregationOutcome): void {
+  /** The updates of a closed round, combined; the files lie under their hashes when it resolves. */
+  async #compute(job: AggregationJob): Promise<Outcome> {
+    const { spool, aggregate } = this.#options;
+    const outcome = await aggregate(job, this.#stop.signal);
+    const { sha256, merge, state } = outcome;
+    await spool.adopt(job.outputPath, sha256);
+    if (merge) await spool.adopt(job.mergeOutputPath, merge.sha256);
+    if (state) await spool.adopt(job.stateOutputPath, state.sha256);
+    return outcome;
+  }
+
+  /** An old version's file, which is still what it was. Throws storage_corrupt. */
+  async #again(run: RunActor, { version }: Rollback): Promise<Outcome> {
+    const { sha256, bytes, state } = publishedAdapter(run, version);
+    if ((await hashFile(this.#options.spool.pathOf(sha256))) !== sha256)
+      throw new FedrotError(
+        'storage_corrupt',
+        `the file of version ${version} is missing or was changed on the disk`,
+      );
+    return { sha256, bytes, ...(state && { state }) };
+  }
+
+  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics, norm }: Outcome): void {
+    if (diagnostics === undefined) return;
     const { aggregationError, aggregationErrorFedit, misalignment } = diagnostics;
     const { runId } = run;
     metrics.misalignment.set({ run: runId }, misalignment);
-    metrics.adapterNorm.set({ run: runId }, norm);
+    if (norm !== undefined) metrics.adapterNorm.set({ run: runId }, norm);
     if (aggregationErrorFedit !== null)
       metrics.aggregationError.set({ run: runId, method: 'fedit' }, aggregationErrorFedit);
     if (aggregationError !== null)
@@ -116,6 +142,13 @@ export class Publisher {
     }
   }
 }
+
+/** What is published; without diagnostics where nothing was combined. */
+type Outcome = Pick<AggregationOutcome, 'sha256' | 'bytes' | 'merge' | 'state'> & {
+  readonly diagnostics?: RoundDiagnostics;
+  /** AggregationOutcome.norm. */
+  readonly norm?: number;
+};
 
 /** Updates in order of the silos' names: the result must not depend on who was first. */
 function jobOf(run: RunActor, round: number, spool: TensorSpool): AggregationJob {

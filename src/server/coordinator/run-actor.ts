@@ -4,17 +4,29 @@ import type { RunSpec } from '../../run-spec.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Effect, Step } from '../round/effects.js';
 import type { RunEvent } from '../round/events.js';
+import { LOG_KINDS, narrate, type LogLine } from '../round/narrate.js';
 import { nextWakeMs } from '../round/outstanding.js';
 import type { RunState } from '../round/state.js';
 import { step } from '../round/step.js';
-import type { AdapterRecord, FailureRecord, NumberedEvent, RunChange, Store } from '../store/store.js';
+import type {
+  AdapterRecord,
+  FailureRecord,
+  NumberedEvent,
+  RunChange,
+  RunLogEntry,
+  Store,
+  UpdateRecord,
+} from '../store/store.js';
 
 type WithoutTime<E> = E extends { readonly at: number } ? Omit<E, 'at'> : never;
 /** An event before the run has taken it: it gets its time when its turn comes. */
 export type RunInput = WithoutTime<RunEvent>;
 
 /** Records to be stored in the same transaction as the event, if it is taken. */
-export type Records = Pick<RunChange, 'updates' | 'evaluations' | 'published'>;
+export interface Records extends Pick<RunChange, 'evaluations' | 'published'> {
+  /** The round that counts them is known when the event is taken. */
+  readonly updates?: readonly Omit<UpdateRecord, 'countedIn'>[];
+}
 
 export interface RunActorOptions {
   readonly runId: string;
@@ -23,6 +35,8 @@ export interface RunActorOptions {
   readonly state: RunState;
   /** Number of the last stored event. */
   readonly seq: number;
+  /** Number of the last entry of the run's log. */
+  readonly logSeq: number;
   readonly adapters: readonly AdapterRecord[];
   /** Names, shapes and dtypes of the run's adapter. */
   readonly tensors: readonly TensorInfo[];
@@ -40,6 +54,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+type TakenRecords = Records & { readonly countedIn: number };
+
 const SNAPSHOT_EVERY = 100;
 const STORAGE_RETRY_MS = 5000;
 
@@ -56,6 +72,7 @@ export class RunActor {
   readonly #adapters: Map<number, AdapterRecord>;
   #state: RunState;
   #seq: number;
+  #logSeq: number;
   #sinceSnapshot = 0;
   #queue: Waiting[] = [];
   #working: Promise<void> | undefined;
@@ -63,7 +80,7 @@ export class RunActor {
   #closed = false;
 
   constructor(options: RunActorOptions) {
-    const { runId, spec, createdMs, state, seq, tensors } = options;
+    const { runId, spec, createdMs, state, seq, logSeq, tensors } = options;
     this.#options = options;
     this.runId = runId;
     this.spec = spec;
@@ -71,6 +88,7 @@ export class RunActor {
     this.tensors = tensors;
     this.#state = state;
     this.#seq = seq;
+    this.#logSeq = logSeq;
     this.#adapters = new Map(options.adapters.map((adapter) => [adapter.version, adapter]));
   }
 
@@ -82,6 +100,11 @@ export class RunActor {
   /** Every published version, the initial one included. */
   get adapters(): ReadonlyMap<number, AdapterRecord> {
     return this.#adapters;
+  }
+
+  /** Number of the newest entry of the run's log. */
+  get logSeq(): number {
+    return this.#logSeq;
   }
 
   /** Begins to watch the clock. */
@@ -117,7 +140,8 @@ export class RunActor {
     const at = this.#options.clock.now();
     const taken: { readonly waiting: Waiting; readonly result: Step }[] = [];
     const events: NumberedEvent[] = [];
-    const records: Records[] = [];
+    const records: TakenRecords[] = [];
+    const lines: LogLine[] = [];
     const failures: FailureRecord[] = [];
     const effects: Effect[] = [];
     let state = before;
@@ -127,13 +151,16 @@ export class RunActor {
       taken.push({ waiting, result });
       const changed = result.state !== state || result.effects.length > 0;
       if (changed) events.push({ seq: this.#seq + events.length + 1, event });
-      if (changed && result.refusal === undefined) records.push(waiting.records);
+      if (changed && result.refusal === undefined)
+        records.push({ ...waiting.records, countedIn: result.state.round });
+      if (changed) lines.push(...narrate(state, event, result));
       failures.push(...failuresOf(result.effects, state.round, at));
       effects.push(...result.effects);
       state = result.state;
     }
+    const log = this.#numbered(lines, at);
     try {
-      if (events.length > 0) await this.#store({ before, state, events, records, failures });
+      if (events.length > 0) await this.#store({ before, state, events, records, failures, log, effects });
     } catch (error) {
       for (const { reject } of batch) reject(error);
       this.#arm(at + STORAGE_RETRY_MS);
@@ -141,6 +168,7 @@ export class RunActor {
     }
     this.#state = state;
     this.#seq += events.length;
+    this.#logSeq += log.length;
     for (const { published } of records)
       if (published !== undefined && state.version >= published.round)
         this.#adapters.set(published.round, {
@@ -168,24 +196,44 @@ export class RunActor {
     before: RunState;
     state: RunState;
     events: readonly NumberedEvent[];
-    records: readonly Records[];
+    records: readonly TakenRecords[];
     failures: readonly FailureRecord[];
+    log: readonly RunLogEntry[];
+    effects: readonly Effect[];
   }): Promise<void> {
-    const { before, state, events, records, failures } = given;
+    const { before, state, events, records, failures, log, effects } = given;
     const sinceSnapshot = this.#sinceSnapshot + events.length;
     const keep =
       before.phase !== state.phase || before.round !== state.round || sinceSnapshot >= SNAPSHOT_EVERY;
+    const calledOff = effects.find((effect) => effect.type === 'call-off');
     const published = records.find((entry) => entry.published !== undefined)?.published;
     await this.#options.store.commit({
       runId: this.runId,
       events,
       failures,
-      updates: records.flatMap((entry) => entry.updates ?? []),
+      log,
+      ...(calledOff && { calledOff: calledOff.round }),
+      updates: records.flatMap(({ updates = [], countedIn }) =>
+        updates.map((update) => ({ ...update, countedIn })),
+      ),
       evaluations: records.flatMap((entry) => entry.evaluations ?? []),
       ...(keep ? { snapshot: state } : {}),
       ...(published !== undefined && state.version > before.version ? { published } : {}),
     });
     this.#sinceSnapshot = keep ? 0 : sinceSnapshot;
+  }
+
+  #numbered(lines: readonly LogLine[], atMs: number): readonly RunLogEntry[] {
+    return lines.map(({ kind, round, silo = '', code = '', message }, index) => ({
+      seq: this.#logSeq + index + 1,
+      atMs,
+      level: LOG_KINDS[kind],
+      kind,
+      round,
+      silo,
+      code,
+      message,
+    }));
   }
 
   #arm(wakeMs: number | undefined): void {

@@ -149,6 +149,7 @@ export class RoundEvidence {
         ...(result.state && { state: result.state.sha256 }),
         ...(result.merge && { merge: result.merge.sha256 }),
       },
+      ...(state.rollback !== null && { rollback: state.rollback }),
       software: {
         fedrot: softwareVersion,
         node: process.version,

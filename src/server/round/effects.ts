@@ -5,7 +5,10 @@ import type { RunState } from './state.js';
 export type Effect =
   | { readonly type: 'assign'; readonly silo: string; readonly taskId: string }
   | { readonly type: 'cancel'; readonly silo: string; readonly taskId: string; readonly reason: string }
+  /** To compute and publish the round's version; where the state says rollback, that of an old one again. */
   | { readonly type: 'aggregate'; readonly round: number }
+  /** The round will not be published with the updates that it has: to be recorded as not counted. */
+  | { readonly type: 'call-off'; readonly round: number }
   /** To be recorded: a silo failed, or did not answer in time. */
   | {
       readonly type: 'failure';

@@ -39,6 +39,11 @@ export type RunEvent =
       readonly message: string;
     }
   | { readonly type: 'evaluated'; readonly at: number; readonly silo: string; readonly taskId: string }
-  | { readonly type: 'stop'; readonly at: number; readonly reason: string };
+  | { readonly type: 'stop'; readonly at: number; readonly reason: string }
+  /** `hold`: the running round too. */
+  | { readonly type: 'pause'; readonly at: number; readonly reason: string; readonly hold: boolean }
+  | { readonly type: 'resume'; readonly at: number }
+  /** The factors of `version` are to be published again, as the newest version. */
+  | { readonly type: 'rollback'; readonly at: number; readonly version: number; readonly reason: string };
 
 export type RunEventOf<T extends RunEvent['type']> = Extract<RunEvent, { type: T }>;

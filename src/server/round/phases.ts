@@ -1,13 +1,14 @@
 import { awaitedEvaluations } from './evaluation.js';
 import type { Effect, Step } from './effects.js';
 import { attemptDelayMs } from './retry.js';
-import type { Outcome, RunState, TaskState } from './state.js';
+import { lastVersion, type Outcome, type RunState, type TaskState } from './state.js';
 import {
   assignedTask,
   attainableUpdates,
   awaitedTasks,
   doneTasks,
   idleTrainers,
+  isHeld,
   isRoundOpen,
   withTasks,
 } from './tasks.js';
@@ -18,22 +19,27 @@ import {
 export function advance(state: RunState, at: number): Step {
   if (!isRoundOpen(state)) {
     const awaited = awaitedEvaluations(state);
-    const ready = state.version === state.policy.rounds.count || attainableUpdates(state) >= minSilos(state);
+    const isLast = state.version === lastVersion(state);
+    const ready = isLast || attainableUpdates(state) >= minSilos(state);
     if (awaited.length > 0 && ready) {
       const dueMs = Math.max(...awaited.map((task) => task.deadlineMs));
       return { state: { ...state, phase: 'evaluating', dueMs, reason: '' }, effects: [] };
     }
-    if (state.version === state.policy.rounds.count) return end(state, 'finished', '');
+    if (isLast) return end(state, 'finished', '');
+    if (state.pause !== null) return rest(state, `paused: ${state.pause.reason}`);
   }
+  if (isHeld(state)) return { state, effects: [] };
   if (attainableUpdates(state) < minSilos(state)) {
     const have = `${state.trainers.length} of ${minSilos(state)} trainers connected`;
     const reason = isRoundOpen(state) ? `${have}; ${doneTasks(state).length} updates in hand` : have;
-    return {
-      state: { ...state, phase: 'waiting', dueMs: 0, reason: `waiting for silos: ${reason}` },
-      effects: [],
-    };
+    return rest(state, `waiting for silos: ${reason}`);
   }
   return startAttempt(state, at);
+}
+
+/** Until something happens. */
+function rest(state: RunState, reason: string): Step {
+  return { state: { ...state, phase: 'waiting', dueMs: 0, reason }, effects: [] };
 }
 
 function minSilos(state: RunState): number {
@@ -67,7 +73,7 @@ export function assignTo(state: RunState, silos: readonly string[]): Step {
  * replacements while the quorum is in danger, gives the attempt up when nobody can complete it.
  */
 export function settle(state: RunState, at: number): Step {
-  if (!isRoundOpen(state)) return { state, effects: [] };
+  if (!isRoundOpen(state) || isHeld(state)) return { state, effects: [] };
   const done = doneTasks(state).length;
   const enough = done >= minSilos(state);
   if (state.phase === 'waiting') return enough ? closeRound(state) : { state, effects: [] };
@@ -145,7 +151,7 @@ export function end(state: RunState, outcome: Outcome, reason: string): Step {
   const why = outcome === 'finished' ? 'the run has finished' : `the run was ${outcome}: ${reason}`;
   const outstanding = [...state.tasks.filter((task) => task.state === 'assigned'), ...state.evaluations];
   return {
-    state: { ...state, phase: 'done', outcome, reason, dueMs: 0, evaluations: [] },
+    state: { ...state, phase: 'done', outcome, reason, dueMs: 0, evaluations: [], rollback: null },
     effects: outstanding.map((task): Effect => ({
       type: 'cancel',
       silo: task.silo,

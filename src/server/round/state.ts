@@ -36,6 +36,21 @@ export interface EvaluationTask {
   readonly deadlineMs: number;
 }
 
+/** An operator has paused the run. */
+export interface Pause {
+  readonly reason: string;
+  /** The open round is held too: its time stands still. */
+  readonly hold: boolean;
+  /** What is left of the held round's time, ms; 0 where none was running. */
+  readonly leftMs: number;
+}
+
+/** An old version is being published again. */
+export interface Rollback {
+  readonly version: number;
+  readonly reason: string;
+}
+
 /**
  * Everything that decides what a run does next: plain JSON, so that it is stored as it is.
  * `round` is `version` while the newest round is published, and `version + 1` while a round is open.
@@ -69,6 +84,11 @@ export interface RunState {
   readonly evaluations: readonly EvaluationTask[];
   /** The newest version that each evaluator was asked to score. */
   readonly asked: readonly (readonly [silo: string, version: number])[];
+  readonly pause: Pause | null;
+  /** While it is being published: the phase is aggregating. An outcome that is there already stays. */
+  readonly rollback: Rollback | null;
+  /** Rollbacks so far: each took the number of a round, and the run has so many more. */
+  readonly rollbacks: number;
 }
 
 /** Silos that are connected when a run is created, by role. */
@@ -96,5 +116,13 @@ export function initialState(
     tasks: [],
     evaluations: [],
     asked: [],
+    pause: null,
+    rollback: null,
+    rollbacks: 0,
   };
+}
+
+/** The number that the last version will have. */
+export function lastVersion({ policy, rollbacks }: Pick<RunState, 'policy' | 'rollbacks'>): number {
+  return policy.rounds.count + rollbacks;
 }

@@ -1,9 +1,11 @@
 import { refuseUpdate } from './admit.js';
-import type { Effect, Step } from './effects.js';
+import type { Effect, Refusal, Step } from './effects.js';
 import { askEvaluators, expireEvaluations } from './evaluation.js';
 import type { RunEvent, RunEventOf } from './events.js';
 import { advance, assignTo, end, settle } from './phases.js';
+import { pause, resume } from './pause.js';
 import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
+import { refuseRollback, rollback, rolledBack, rollbackFailed } from './rollback.js';
 import type { RunState, TaskState } from './state.js';
 import { insertSorted, taskOf, withTasks } from './tasks.js';
 
@@ -12,10 +14,10 @@ import { insertSorted, taskOf, withTasks } from './tasks.js';
  * state; what does not apply changes nothing, and an update that may not be counted comes back with a refusal.
  */
 export function step(state: RunState, event: RunEvent): Step {
-  if (state.phase === 'done') return refused(state, event);
+  if (state.phase === 'done' && event.type !== 'rollback') return refused(state, event);
   const timed = tick(state, event.at);
   if (event.type === 'tick') return timed;
-  if (timed.state.phase === 'done') {
+  if (timed.state.phase === 'done' && event.type !== 'rollback') {
     const over = refused(timed.state, event);
     return { ...over, effects: timed.effects };
   }
@@ -35,8 +37,19 @@ const HANDLERS: { readonly [T in Handled['type']]: Handler<T> } = {
   aggregated,
   'aggregation-failed': aggregationFailed,
   evaluated: (state, event) => dropEvaluation(state, event.taskId, event.at),
-  stop: (state, event) => end(state, 'stopped', event.reason),
+  stop: (state, event) => (isOver(state) ? unchanged(state) : end(state, 'stopped', event.reason)),
+  pause: (state, event) => (isOver(state) ? unchanged(state) : pause(state, event)),
+  resume: (state, event) => then(resume(state, event.at), (now) => proceed(now, event.at)),
+  rollback: (state, event) => {
+    const refusal = refuseRollback(state, event.version);
+    return refusal === undefined ? rollback(state, event) : { ...unchanged(state), refusal };
+  },
 };
+
+/** Has come to its end, although an old version may be being published again. */
+function isOver(state: RunState): boolean {
+  return state.outcome !== null;
+}
 
 function handle(state: RunState, event: Handled): Step {
   const handler = HANDLERS[event.type] as Handler<Handled['type']>;
@@ -45,7 +58,16 @@ function handle(state: RunState, event: Handled): Step {
 
 /** An ended run takes nothing, and says so to whoever wants to deliver. */
 function refused(state: RunState, event: RunEvent): Step {
-  const refusal = event.type === 'update' ? refuseUpdate(state, event) : undefined;
+  const { runId, outcome } = state;
+  const refusal: Refusal | undefined =
+    event.type === 'update'
+      ? refuseUpdate(state, event)
+      : event.type === 'pause' || event.type === 'resume'
+        ? {
+            code: 'run_closed',
+            message: `run ${runId} is over (${outcome}): there is nothing to ${event.type}`,
+          }
+        : undefined;
   return refusal === undefined ? unchanged(state) : { ...unchanged(state), refusal };
 }
 
@@ -140,6 +162,10 @@ function dropEvaluation(state: RunState, taskId: string, at: number): Step {
 
 function aggregated(state: RunState, event: RunEventOf<'aggregated'>): Step {
   if (state.phase !== 'aggregating' || event.round !== state.round) return unchanged(state);
+  if (state.rollback !== null)
+    return then(rolledBack(state), (now) =>
+      isOver(now) ? unchanged(now) : then(askEvaluators(now, event.at), (asked) => advance(asked, event.at)),
+    );
   const published: RunState = { ...state, version: state.round, dueMs: 0, reason: '' };
   return then(askEvaluators(published, event.at), (now) => advance(now, event.at));
 }
@@ -147,7 +173,12 @@ function aggregated(state: RunState, event: RunEventOf<'aggregated'>): Step {
 function aggregationFailed(state: RunState, event: RunEventOf<'aggregation-failed'>): Step {
   if (state.phase !== 'aggregating' || event.round !== state.round) return unchanged(state);
   const why = `round ${state.round} could not be aggregated (${event.code}): ${event.message}`;
-  if (!PASSING_CODES.has(event.code)) return end(state, 'failed', why);
+  if (!PASSING_CODES.has(event.code)) {
+    if (state.rollback === null) return end(state, 'failed', why);
+    return then(rollbackFailed(state, event.message), (now) =>
+      isOver(now) ? unchanged(now) : advance(now, event.at),
+    );
+  }
   const dueMs = event.at + AGGREGATION_RETRY_MS;
   return { state: { ...state, dueMs, reason: `${why}; trying again` }, effects: [] };
 }

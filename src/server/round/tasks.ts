@@ -15,6 +15,16 @@ export function isRoundOpen(state: RunState): boolean {
   return state.round === state.version + 1;
 }
 
+/** The open round stands still until the run is resumed. */
+export function isHeld(state: RunState): boolean {
+  return state.pause?.hold === true && isRoundOpen(state) && state.phase !== 'aggregating';
+}
+
+/** Paused, and nothing is under way any more. */
+export function isResting(state: RunState): boolean {
+  return state.pause !== null && (isHeld(state) || (state.phase === 'waiting' && !isRoundOpen(state)));
+}
+
 /** Tasks with a counted update. */
 export function doneTasks(state: RunState): readonly TaskState[] {
   return state.tasks.filter((task) => task.state === 'done');

@@ -7,11 +7,11 @@ import type { Coordinator } from '../coordinator/coordinator.js';
 import type { AccessHandlers } from './access-service.js';
 import { audited } from './audited.js';
 import type { BundleSigning } from './bundle-signature.js';
-import { cleanText } from './checks.js';
 import { createRun } from './create-run.js';
 import { fetchAdapter } from './fetch-adapter.js';
 import type { Identity } from './identity.js';
 import { pushBundleFile } from './push-bundle-file.js';
+import { createRunControl } from './run-control.js';
 import { runSummary, runView } from './run-view.js';
 
 /** A watcher is told at most so often; changes in between are told together. */
@@ -34,6 +34,7 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
 
   return {
     ...options.access,
+    ...createRunControl({ coordinator, identity, audit }),
 
     async createRun(requests, context) {
       identity.operator('operate', context);
@@ -65,18 +66,6 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
         if (isOver) return;
         await pause(coordinator.clock, WATCH_INTERVAL_MS, context.signal);
       }
-    },
-
-    async stopRun({ runId, reason }, context) {
-      const operator = identity.operator('operate', context);
-      const text = cleanText(reason, 500) || 'stopped by an operator';
-      const stop = async (): Promise<RunInput> => {
-        const run = coordinator.run(runId);
-        coordinator.logger.info({ run: runId, operator }, 'an operator stops a run');
-        await run.send({ type: 'stop', reason: text });
-        return view(runId);
-      };
-      return audited(audit, context, 'run.stop', stop, () => ({ object: runId, detail: text }));
     },
 
     async listSilos(_request, context) {
@@ -135,14 +124,14 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
 
 function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    signal.addEventListener(
-      'abort',
-      () => {
-        cancel();
-        resolve();
-      },
-      { once: true },
-    );
+    const done = (): void => {
+      cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.after(ms, done);
+    // A watch may be open for days: no listener may stay behind.
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
   });
 }

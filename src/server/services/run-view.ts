@@ -7,7 +7,8 @@ import type { Coordinator } from '../coordinator/coordinator.js';
 import { adapterRef } from '../coordinator/assignments.js';
 import type { Progress } from '../coordinator/progress-board.js';
 import type { RunActor } from '../coordinator/run-actor.js';
-import type { RunState, TaskState } from '../round/state.js';
+import { lastVersion, type RunState, type TaskState } from '../round/state.js';
+import { isResting } from '../round/tasks.js';
 import type { PublishedRound, RunHistory } from '../store/store.js';
 
 /** A run as operators see it. */
@@ -21,19 +22,27 @@ const OUTCOMES: Readonly<Record<NonNullable<RunState['outcome']>, RunStateInput>
 /** Without what grows with rounds and silos: for lists. */
 export function runSummary(run: RunActor): RunInput {
   const { state, spec } = run;
-  const waiting = state.phase === 'waiting' ? 'RUN_STATE_WAITING' : 'RUN_STATE_RUNNING';
   return {
     runId: run.runId,
     name: spec.name,
-    state: state.outcome === null ? waiting : OUTCOMES[state.outcome],
+    state: stateOf(state),
     reason: state.reason,
     round: state.round,
-    totalRounds: spec.rounds.count,
+    totalRounds: lastVersion(state),
     phase: state.phase,
     createdMs: run.createdMs,
     deadlineMs: state.phase === 'collecting' ? state.dueMs : 0,
     specJson: JSON.stringify(spec),
+    paused: state.pause !== null,
+    lastEvent: run.logSeq,
+    version: state.version,
   };
+}
+
+function stateOf(state: RunState): RunStateInput {
+  if (state.outcome !== null) return OUTCOMES[state.outcome];
+  if (isResting(state)) return 'RUN_STATE_PAUSED';
+  return state.phase === 'waiting' ? 'RUN_STATE_WAITING' : 'RUN_STATE_RUNNING';
 }
 
 /** With everything that is kept of its rounds. */
@@ -57,14 +66,15 @@ export async function runView(coordinator: Coordinator, run: RunActor): Promise<
 }
 
 function roundView(run: RunActor, published: PublishedRound, history: RunHistory): RoundRecordInput {
-  const { round, startedMs, publishedMs, diagnosticsJson } = published;
-  const updates = history.updates.filter((update) => update.round === round);
+  const { round, startedMs, publishedMs, diagnosticsJson, rollback } = published;
+  const updates = history.updates.filter((update) => update.countedIn === round);
   return {
     round,
     startedMs,
     publishedMs,
     diagnosticsJson,
     adapter: adapterRef(run, round),
+    ...(rollback && { rollback }),
     bytesReceived: updates.reduce((sum, update) => sum + update.bytes, 0),
     updates: updates.map(({ silo, sha256, examples, loss, seconds, bytes, steps }) => ({
       silo,

@@ -115,7 +115,8 @@ export function createSiloService({
       const { round } = request;
       const key = { runId, round, silo, sha256: hashOf(request.sha256, 'the update') };
       const known = await coordinator.store.update(runId, round, silo);
-      if (known?.sha256 === key.sha256) return { durableBytes: known.bytes, accepted: true };
+      if (known?.sha256 === key.sha256 && known.countedIn !== null)
+        return { durableBytes: known.bytes, accepted: true };
       await desk.interrupt(key);
       return { durableBytes: await desk.durableBytes(key), accepted: false };
     },

@@ -60,7 +60,7 @@ export class SubmitUpdate {
     const submission = this.#check(begin, context);
     const { run, claim, key } = submission;
     const known = await this.coordinator.store.update(run.runId, claim.round, claim.silo);
-    if (known?.sha256 === key.sha256) {
+    if (known?.sha256 === key.sha256 && known.countedIn !== null) {
       metrics.updates.inc({ outcome: 'duplicate' });
       return { sha256: begin.sha256, alreadyKnown: true };
     }
@@ -151,7 +151,7 @@ export class SubmitUpdate {
   async #record(submission: Submission, bytes: number): Promise<void> {
     const { run, claim, begin, key } = submission;
     const { metrics: training, examples } = begin;
-    const record: UpdateRecord = {
+    const record: Omit<UpdateRecord, 'countedIn'> = {
       round: claim.round,
       silo: claim.silo,
       taskId: claim.taskId,

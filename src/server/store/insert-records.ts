@@ -1,13 +1,23 @@
 import type { Transaction } from 'kysely';
 import { evaluationRow, failureRow, updateRow, versionFileRows } from './rows.js';
+import { appendLog } from './run-log.js';
 import type { RunChange } from './store.js';
 import type { Tables } from './tables.js';
 
 /** What a change records beside its events. */
 export async function insertRecords(tx: Transaction<Tables>, change: RunChange): Promise<void> {
   const { runId, published } = change;
-  for (const record of change.updates ?? [])
+  for (const record of change.updates ?? []) {
+    // A round that was called off may begin anew under its number.
+    await tx
+      .deleteFrom('updates')
+      .where('run_id', '=', runId)
+      .where('round', '=', record.round)
+      .where('silo', '=', record.silo)
+      .where('counted_in', 'is', null)
+      .execute();
     await tx.insertInto('updates').values(updateRow(runId, record)).execute();
+  }
   for (const record of change.failures ?? [])
     await tx.insertInto('failures').values(failureRow(runId, record)).execute();
   for (const record of change.evaluations ?? []) {
@@ -18,8 +28,16 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
       .onConflict((conflict) => conflict.columns(['run_id', 'version', 'silo']).doUpdateSet(changes))
       .execute();
   }
+  await appendLog(tx, runId, change.log ?? []);
+  if (change.calledOff !== undefined)
+    await tx
+      .updateTable('updates')
+      .set({ counted_in: null })
+      .where('run_id', '=', runId)
+      .where('counted_in', '=', change.calledOff)
+      .execute();
   if (published === undefined) return;
-  const { round, startedMs, publishedMs, diagnosticsJson, adapter } = published;
+  const { rollback, round, startedMs, publishedMs, diagnosticsJson, adapter } = published;
   await tx
     .insertInto('adapters')
     .values({ run_id: runId, version: round, ...adapter, created_ms: publishedMs })
@@ -34,6 +52,7 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
       started_ms: startedMs,
       published_ms: publishedMs,
       diagnostics_json: diagnosticsJson,
+      rollback_json: rollback === undefined ? null : JSON.stringify(rollback),
     })
     .execute();
 }

@@ -7,15 +7,19 @@ import type { RunState } from '../round/state.js';
 import { insertRecords } from './insert-records.js';
 import { readSerials, readTokens, writeCertificate, writeToken } from './access-rows.js';
 import { queryHistory, queryPublishedUpdates, versionFiles } from './query-history.js';
+import { lastLogSeq, readLog } from './run-log.js';
+import { upgradeState } from '../round/upgrade-state.js';
 import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
 import { storageError } from './storage-error.js';
 import type {
   AdapterRecord,
   FailureRecord,
   IssuedRecord,
+  LogQuery,
   NewRun,
   RunChange,
   RunHistory,
+  RunLogEntry,
   SiloRecord,
   SiloSummary,
   Store,
@@ -83,9 +87,10 @@ export class KyselyStore implements Store {
           runId: row.run_id,
           spec: parseRunSpec(JSON.parse(row.spec_json), `stored run ${row.run_id}`),
           createdMs: row.created_ms,
-          snapshot: JSON.parse(row.snapshot_json) as RunState,
+          snapshot: upgradeState(JSON.parse(row.snapshot_json) as RunState),
           events: events.map((event) => JSON.parse(event.event_json) as RunEvent),
           seq: row.last_seq,
+          logSeq: await lastLogSeq(db, row.run_id),
         });
       }
       return stored;
@@ -160,6 +165,10 @@ export class KyselyStore implements Store {
 
   async history(runId: string): Promise<RunHistory> {
     return this.#read('reading the history of a run', (db) => queryHistory(db, runId));
+  }
+
+  async log(runId: string, query: LogQuery): Promise<readonly RunLogEntry[]> {
+    return this.#read("reading a run's log", (db) => readLog(db, runId, query));
   }
 
   async saveSilo(silo: SiloRecord): Promise<void> {

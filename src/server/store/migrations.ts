@@ -45,6 +45,15 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
        run_id TEXT NOT NULL REFERENCES runs, version INTEGER NOT NULL, kind TEXT NOT NULL, sha256 TEXT NOT NULL,
        bytes BIGINT NOT NULL, PRIMARY KEY (run_id, version, kind))`,
   ],
+  '0004-run-log': [
+    `CREATE TABLE run_log (
+       run_id TEXT NOT NULL REFERENCES runs, seq BIGINT NOT NULL, at_ms BIGINT NOT NULL, level TEXT NOT NULL,
+       kind TEXT NOT NULL, round INTEGER NOT NULL, silo TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+       PRIMARY KEY (run_id, seq))`,
+    `ALTER TABLE updates ADD COLUMN counted_in INTEGER`,
+    `UPDATE updates SET counted_in = round`,
+    `ALTER TABLE rounds ADD COLUMN rollback_json TEXT`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

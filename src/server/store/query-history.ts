@@ -1,5 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import { evaluationRecord, failureRecord, filesOf, updateRecord } from './rows.js';
+import type { Rollback } from '../round/state.js';
 import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -15,6 +16,7 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       'rounds.started_ms',
       'rounds.published_ms',
       'rounds.diagnostics_json',
+      'rounds.rollback_json',
       'adapters.sha256',
       'adapters.bytes',
     ])
@@ -50,6 +52,7 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       diagnosticsJson: row.diagnostics_json,
       adapter: { sha256: row.sha256, bytes: row.bytes },
       ...filesOf(files.get(row.round) ?? []),
+      ...(row.rollback_json !== null && { rollback: JSON.parse(row.rollback_json) as Rollback }),
     })),
     updates: updates.map(updateRecord),
     failures: failures.map(failureRecord),
@@ -68,7 +71,7 @@ export async function versionFiles(
   return byVersion;
 }
 
-/** Updates of rounds published from `fromMs` on and before `toMs`. */
+/** Updates of rounds published from `fromMs` on and before `toMs`: the round that counted them, or did not. */
 export async function queryPublishedUpdates(
   db: Kysely<Tables>,
   fromMs: number,
@@ -77,7 +80,9 @@ export async function queryPublishedUpdates(
   const rows = await db
     .selectFrom('updates')
     .innerJoin('rounds', (join) =>
-      join.onRef('rounds.run_id', '=', 'updates.run_id').onRef('rounds.round', '=', 'updates.round'),
+      join
+        .onRef('rounds.run_id', '=', 'updates.run_id')
+        .on('rounds.round', '=', (eb) => eb.fn.coalesce('updates.counted_in', 'updates.round')),
     )
     .select(['updates.run_id', 'updates.round', 'updates.silo', 'updates.sha256'])
     .where('rounds.published_ms', '>=', fromMs)

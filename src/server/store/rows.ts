@@ -3,6 +3,7 @@ import type {
   AdapterRecord,
   EvaluationRecord,
   FailureRecord,
+  RunLogEntry,
   SiloRecord,
   UpdateRecord,
   VersionFiles,
@@ -28,6 +29,7 @@ export function updateRow(runId: string, record: UpdateRecord): Insertable<Table
     seconds: finite(seconds) ?? 0,
     tokens,
     received_ms: receivedMs,
+    counted_in: record.countedIn,
   };
 }
 
@@ -45,7 +47,20 @@ export function updateRecord(row: Selectable<Tables['updates']>): UpdateRecord {
     seconds,
     tokens,
     receivedMs: row.received_ms,
+    countedIn: row.counted_in,
   };
+}
+
+export function logRow(runId: string, entry: RunLogEntry): Insertable<Tables['run_log']> {
+  const { seq, atMs, level, kind, round, silo, code, message } = entry;
+  return { run_id: runId, seq, at_ms: atMs, level, kind, round, silo, code, message };
+}
+
+/** Of this fedrot or a newer one that was here before: kinds are not checked. */
+export function logEntry(row: Selectable<Tables['run_log']>): RunLogEntry {
+  const { seq, round, silo, code, message } = row;
+  const level = row.level as RunLogEntry['level'];
+  return { seq, atMs: row.at_ms, level, kind: row.kind as RunLogEntry['kind'], round, silo, code, message };
 }
 
 export function failureRow(runId: string, record: FailureRecord): Insertable<Tables['failures']> {

@@ -1,7 +1,8 @@
 import type { TokenRecord } from '../../pki/enrolment-token.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
-import type { RunState } from '../round/state.js';
+import type { LogKind, LogLevel } from '../round/narrate.js';
+import type { Rollback, RunState } from '../round/state.js';
 
 /**
  * What the coordinator remembers. One implementation per kind of database; all pass one contract suite
@@ -18,9 +19,13 @@ export interface Store {
 
   adapters(runId: string): Promise<readonly AdapterRecord[]>;
   adapter(runId: string, version: number): Promise<AdapterRecord | undefined>;
+  /** The update for that round's task, counted or not. */
   update(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined>;
   /** Finished rounds, their counted updates, failures and evaluations, each in order. */
   history(runId: string): Promise<RunHistory>;
+
+  /** What happened in a run, in words: entries after `afterSeq` of at least that level, in order, at most `limit`. */
+  log(runId: string, query: LogQuery): Promise<readonly RunLogEntry[]>;
 
   saveSilo(silo: SiloRecord): Promise<void>;
   /** In order of name. */
@@ -71,6 +76,8 @@ export interface StoredRun {
   readonly events: readonly RunEvent[];
   /** Number of the last event; 0 before the first. */
   readonly seq: number;
+  /** Number of the last entry of its log; 0 before the first. */
+  readonly logSeq: number;
 }
 
 export interface RunChange {
@@ -81,6 +88,10 @@ export interface RunChange {
   readonly snapshot?: RunState;
   readonly updates?: readonly UpdateRecord[];
   readonly failures?: readonly FailureRecord[];
+  /** Consecutive numbers. */
+  readonly log?: readonly RunLogEntry[];
+  /** A round whose updates so far will not count. */
+  readonly calledOff?: number;
   readonly evaluations?: readonly EvaluationRecord[];
   /** The round that these events published. */
   readonly published?: PublishedRound;
@@ -105,7 +116,10 @@ export interface VersionFiles {
 }
 
 export interface UpdateRecord {
+  /** Of the task that it answers. */
   readonly round: number;
+  /** The round whose version it went into, or will; null where that round was called off. */
+  readonly countedIn: number | null;
   readonly silo: string;
   readonly taskId: string;
   readonly sha256: string;
@@ -117,6 +131,27 @@ export interface UpdateRecord {
   readonly seconds: number;
   readonly tokens: number;
   readonly receivedMs: number;
+}
+
+/** One line of a run's log. */
+export interface RunLogEntry {
+  /** From 1, without gaps within a run. */
+  readonly seq: number;
+  readonly atMs: number;
+  readonly level: LogLevel;
+  readonly kind: LogKind;
+  /** 0 where it is about none. */
+  readonly round: number;
+  readonly silo: string;
+  /** Of src/errors.ts, where something failed; else empty. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface LogQuery {
+  readonly afterSeq: number;
+  readonly limit: number;
+  readonly levels: readonly LogLevel[];
 }
 
 export interface FailureRecord {
@@ -145,6 +180,8 @@ export interface PublishedRound extends VersionFiles {
   readonly publishedMs: number;
   /** RoundDiagnostics of src/align/types.ts. */
   readonly diagnosticsJson: string;
+  /** Where an old version was published again: no updates, no diagnostics. */
+  readonly rollback?: Rollback;
   readonly adapter: AdapterFile;
 }
 

@@ -20,6 +20,7 @@ export interface Tables {
     started_ms: number;
     published_ms: number;
     diagnostics_json: string;
+    rollback_json: string | null;
   };
   updates: {
     run_id: string;
@@ -34,6 +35,18 @@ export interface Tables {
     seconds: number;
     tokens: number;
     received_ms: number;
+    counted_in: number | null;
+  };
+  run_log: {
+    run_id: string;
+    seq: number;
+    at_ms: number;
+    level: string;
+    kind: string;
+    round: number;
+    silo: string;
+    code: string;
+    message: string;
   };
   failures: {
     id: Generated<number>;

@@ -63,6 +63,7 @@ beforeEach(() => {
     createdMs: 0,
     state,
     seq: 0,
+    logSeq: 0,
     adapters: [],
     tensors: [],
     store: store as Store,
@@ -149,12 +150,12 @@ describe('a run actor', () => {
     expect((await update('wrong')).refusal).toMatchObject({ code: 'not_assigned' });
     expect((await update(taskId)).refusal).toBeUndefined();
     expect((await update(taskId)).refusal).toMatchObject({ code: 'already_exists' });
-    expect(commits.flatMap((change) => change.updates ?? [])).toEqual([record]);
+    expect(commits.flatMap((change) => change.updates ?? [])).toEqual([{ ...record, countedIn: 1 }]);
 
     // The deadline passes with the event that comes too late: the passing is stored, the update is not.
     clock.lag(5000);
     expect((await update(actor.state.tasks[1]?.id ?? '')).refusal).toMatchObject({ code: 'run_closed' });
     expect(actor.state.outcome).toBe('failed');
-    expect(commits.flatMap((change) => change.updates ?? [])).toEqual([record]);
+    expect(commits.flatMap((change) => change.updates ?? [])).toEqual([{ ...record, countedIn: 1 }]);
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseRunSpec } from '../../../src/run-spec.js';
 import { initialState } from '../../../src/server/round/state.js';
 import type { RunEvent } from '../../../src/server/round/events.js';
-import type { RunChange, Store, UpdateRecord } from '../../../src/server/store/store.js';
+import type { RunChange, RunLogEntry, Store, UpdateRecord } from '../../../src/server/store/store.js';
 
 /** What a kind of store has to offer to be put to the test. */
 export interface StoreUnderTest {
@@ -25,6 +25,7 @@ const tick = (at: number): RunEvent => ({ type: 'tick', at });
 function updateOf(silo: string, round = 1): UpdateRecord {
   return {
     round,
+    countedIn: round,
     silo,
     taskId: `mail-1/${round}/${silo}/1`,
     sha256: sha('a'),
@@ -40,6 +41,11 @@ function updateOf(silo: string, round = 1): UpdateRecord {
 
 function change(from: number, rest: Partial<RunChange> = {}): RunChange {
   return { runId: 'mail-1', events: [{ seq: from, event: tick(from) }], ...rest };
+}
+
+function entry(seq: number, level: RunLogEntry['level'] = 'info'): RunLogEntry {
+  const message = `line ${seq}`;
+  return { seq, atMs: seq, level, kind: 'run.waiting', round: 1, silo: 'a', code: '', message };
 }
 
 /** The suite that every implementation of Store passes. */
@@ -69,7 +75,7 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       await store.createRun(newRun);
       store = await kind.reopen(store);
       expect(await store.runs()).toEqual([
-        { runId: 'mail-1', spec, createdMs: 5, snapshot: state, events: [], seq: 0 },
+        { runId: 'mail-1', spec, createdMs: 5, snapshot: state, events: [], seq: 0, logSeq: 0 },
       ]);
       expect(await store.adapter('mail-1', 0)).toEqual({
         version: 0,
@@ -111,6 +117,35 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       });
       expect((await store.runs())[0]?.seq).toBe(1);
       expect(await store.update('mail-1', 1, 'a')).toBeUndefined();
+    });
+
+    it('keeps the log of a run, by cursor and level', async () => {
+      await store.createRun(newRun);
+      await store.commit(change(1, { log: [entry(1), entry(2, 'error')] }));
+      await store.commit(change(2, { log: [entry(3, 'warn')] }));
+      store = await kind.reopen(store);
+      expect((await store.runs())[0]?.logSeq).toBe(3);
+      const read = async (afterSeq: number, limit: number, levels: RunLogEntry['level'][]) =>
+        (await store.log('mail-1', { afterSeq, limit, levels })).map(({ seq }) => seq);
+      expect(await read(0, 10, ['info', 'warn', 'error'])).toEqual([1, 2, 3]);
+      expect(await read(1, 1, ['info', 'warn', 'error'])).toEqual([2]);
+      expect(await read(0, 10, ['warn', 'error'])).toEqual([2, 3]);
+      expect(await store.log('mail-1', { afterSeq: 1, limit: 1, levels: ['error'] })).toEqual([
+        entry(2, 'error'),
+      ]);
+      // Taken with its change, or not at all.
+      await expect(store.commit(change(9, { log: [entry(4)] }))).rejects.toThrow();
+      expect(await read(3, 10, ['info'])).toEqual([]);
+    });
+
+    it('does not count the updates of a round that was called off, and takes them anew', async () => {
+      await store.createRun(newRun);
+      await store.commit(change(1, { updates: [updateOf('a')] }));
+      await store.commit(change(2, { updates: [updateOf('b')], calledOff: 1 }));
+      expect((await store.update('mail-1', 1, 'a'))?.countedIn).toBeNull();
+      expect((await store.update('mail-1', 1, 'b'))?.countedIn).toBeNull();
+      await store.commit(change(3, { updates: [updateOf('a')] }));
+      expect((await store.update('mail-1', 1, 'a'))?.countedIn).toBe(1);
     });
 
     it('counts an update of a silo once a round: a second one takes its whole change with it', async () => {

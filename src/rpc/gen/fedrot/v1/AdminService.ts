@@ -17,6 +17,8 @@ import type { ListAdaptersRequestInput as _fedrot_v1_ListAdaptersRequestInput, L
 import type { ListAdaptersResponseInput as _fedrot_v1_ListAdaptersResponseInput, ListAdaptersResponse as _fedrot_v1_ListAdaptersResponse } from '../../fedrot/v1/ListAdaptersResponse.js';
 import type { ListBundlesRequestInput as _fedrot_v1_ListBundlesRequestInput, ListBundlesRequest as _fedrot_v1_ListBundlesRequest } from '../../fedrot/v1/ListBundlesRequest.js';
 import type { ListBundlesResponseInput as _fedrot_v1_ListBundlesResponseInput, ListBundlesResponse as _fedrot_v1_ListBundlesResponse } from '../../fedrot/v1/ListBundlesResponse.js';
+import type { ListEventsRequestInput as _fedrot_v1_ListEventsRequestInput, ListEventsRequest as _fedrot_v1_ListEventsRequest } from '../../fedrot/v1/ListEventsRequest.js';
+import type { ListEventsResponseInput as _fedrot_v1_ListEventsResponseInput, ListEventsResponse as _fedrot_v1_ListEventsResponse } from '../../fedrot/v1/ListEventsResponse.js';
 import type { ListRoundManifestsRequestInput as _fedrot_v1_ListRoundManifestsRequestInput, ListRoundManifestsRequest as _fedrot_v1_ListRoundManifestsRequest } from '../../fedrot/v1/ListRoundManifestsRequest.js';
 import type { ListRoundManifestsResponseInput as _fedrot_v1_ListRoundManifestsResponseInput, ListRoundManifestsResponse as _fedrot_v1_ListRoundManifestsResponse } from '../../fedrot/v1/ListRoundManifestsResponse.js';
 import type { ListRunsRequestInput as _fedrot_v1_ListRunsRequestInput, ListRunsRequest as _fedrot_v1_ListRunsRequest } from '../../fedrot/v1/ListRunsRequest.js';
@@ -25,14 +27,17 @@ import type { ListSilosRequestInput as _fedrot_v1_ListSilosRequestInput, ListSil
 import type { ListSilosResponseInput as _fedrot_v1_ListSilosResponseInput, ListSilosResponse as _fedrot_v1_ListSilosResponse } from '../../fedrot/v1/ListSilosResponse.js';
 import type { ListTokensRequestInput as _fedrot_v1_ListTokensRequestInput, ListTokensRequest as _fedrot_v1_ListTokensRequest } from '../../fedrot/v1/ListTokensRequest.js';
 import type { ListTokensResponseInput as _fedrot_v1_ListTokensResponseInput, ListTokensResponse as _fedrot_v1_ListTokensResponse } from '../../fedrot/v1/ListTokensResponse.js';
+import type { PauseRunRequestInput as _fedrot_v1_PauseRunRequestInput, PauseRunRequest as _fedrot_v1_PauseRunRequest } from '../../fedrot/v1/PauseRunRequest.js';
 import type { PushBundleFileRequestInput as _fedrot_v1_PushBundleFileRequestInput, PushBundleFileRequest as _fedrot_v1_PushBundleFileRequest } from '../../fedrot/v1/PushBundleFileRequest.js';
 import type { PushBundleFileResponseInput as _fedrot_v1_PushBundleFileResponseInput, PushBundleFileResponse as _fedrot_v1_PushBundleFileResponse } from '../../fedrot/v1/PushBundleFileResponse.js';
 import type { ReadAuditRequestInput as _fedrot_v1_ReadAuditRequestInput, ReadAuditRequest as _fedrot_v1_ReadAuditRequest } from '../../fedrot/v1/ReadAuditRequest.js';
 import type { ReadmitPartyRequestInput as _fedrot_v1_ReadmitPartyRequestInput, ReadmitPartyRequest as _fedrot_v1_ReadmitPartyRequest } from '../../fedrot/v1/ReadmitPartyRequest.js';
 import type { ReadmitPartyResponseInput as _fedrot_v1_ReadmitPartyResponseInput, ReadmitPartyResponse as _fedrot_v1_ReadmitPartyResponse } from '../../fedrot/v1/ReadmitPartyResponse.js';
+import type { ResumeRunRequestInput as _fedrot_v1_ResumeRunRequestInput, ResumeRunRequest as _fedrot_v1_ResumeRunRequest } from '../../fedrot/v1/ResumeRunRequest.js';
 import type { RevokePartyRequestInput as _fedrot_v1_RevokePartyRequestInput, RevokePartyRequest as _fedrot_v1_RevokePartyRequest } from '../../fedrot/v1/RevokePartyRequest.js';
 import type { RevokePartyResponseInput as _fedrot_v1_RevokePartyResponseInput, RevokePartyResponse as _fedrot_v1_RevokePartyResponse } from '../../fedrot/v1/RevokePartyResponse.js';
 import type { RevokeTokenRequestInput as _fedrot_v1_RevokeTokenRequestInput, RevokeTokenRequest as _fedrot_v1_RevokeTokenRequest } from '../../fedrot/v1/RevokeTokenRequest.js';
+import type { RollbackAdapterRequestInput as _fedrot_v1_RollbackAdapterRequestInput, RollbackAdapterRequest as _fedrot_v1_RollbackAdapterRequest } from '../../fedrot/v1/RollbackAdapterRequest.js';
 import type { RunInput as _fedrot_v1_RunInput, Run as _fedrot_v1_Run } from '../../fedrot/v1/Run.js';
 import type { RunEventInput as _fedrot_v1_RunEventInput, RunEvent as _fedrot_v1_RunEvent } from '../../fedrot/v1/RunEvent.js';
 import type { StopRunRequestInput as _fedrot_v1_StopRunRequestInput, StopRunRequest as _fedrot_v1_StopRunRequest } from '../../fedrot/v1/StopRunRequest.js';
@@ -120,6 +125,21 @@ export interface AdminServiceClient extends grpc.Client {
   listBundles(argument: _fedrot_v1_ListBundlesRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListBundlesResponse>): grpc.ClientUnaryCall;
   
   /**
+   * What happened in a run, in words, oldest first; WatchRun tells by Run.last_event when there is more.
+   */
+  ListEvents(argument: _fedrot_v1_ListEventsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  ListEvents(argument: _fedrot_v1_ListEventsRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  ListEvents(argument: _fedrot_v1_ListEventsRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  ListEvents(argument: _fedrot_v1_ListEventsRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  /**
+   * What happened in a run, in words, oldest first; WatchRun tells by Run.last_event when there is more.
+   */
+  listEvents(argument: _fedrot_v1_ListEventsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  listEvents(argument: _fedrot_v1_ListEventsRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  listEvents(argument: _fedrot_v1_ListEventsRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  listEvents(argument: _fedrot_v1_ListEventsRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListEventsResponse>): grpc.ClientUnaryCall;
+  
+  /**
    * What happened: signed manifests of a run's rounds, raw updates while they are kept, the audit log.
    */
   ListRoundManifests(argument: _fedrot_v1_ListRoundManifestsRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_ListRoundManifestsResponse>): grpc.ClientUnaryCall;
@@ -162,6 +182,21 @@ export interface AdminServiceClient extends grpc.Client {
   listTokens(argument: _fedrot_v1_ListTokensRequestInput, callback: grpc.requestCallback<_fedrot_v1_ListTokensResponse>): grpc.ClientUnaryCall;
   
   /**
+   * No new round is begun until ResumeRun; the running one goes on to its end, or is held. Durable. Again with other settings: changes them.
+   */
+  PauseRun(argument: _fedrot_v1_PauseRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  PauseRun(argument: _fedrot_v1_PauseRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  PauseRun(argument: _fedrot_v1_PauseRunRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  PauseRun(argument: _fedrot_v1_PauseRunRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  /**
+   * No new round is begun until ResumeRun; the running one goes on to its end, or is held. Durable. Again with other settings: changes them.
+   */
+  pauseRun(argument: _fedrot_v1_PauseRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  pauseRun(argument: _fedrot_v1_PauseRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  pauseRun(argument: _fedrot_v1_PauseRunRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  pauseRun(argument: _fedrot_v1_PauseRunRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  
+  /**
    * Begin with the file's name and size, chunks, digest; manifest.json last: it completes the bundle.
    */
   PushBundleFile(metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_PushBundleFileResponse>): grpc.ClientWritableStream<_fedrot_v1_PushBundleFileRequestInput>;
@@ -197,6 +232,21 @@ export interface AdminServiceClient extends grpc.Client {
   readmitParty(argument: _fedrot_v1_ReadmitPartyRequestInput, callback: grpc.requestCallback<_fedrot_v1_ReadmitPartyResponse>): grpc.ClientUnaryCall;
   
   /**
+   * Goes on where the run was paused; a held round gets back what was left of its time. Nothing where it is not paused.
+   */
+  ResumeRun(argument: _fedrot_v1_ResumeRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  ResumeRun(argument: _fedrot_v1_ResumeRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  ResumeRun(argument: _fedrot_v1_ResumeRunRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  ResumeRun(argument: _fedrot_v1_ResumeRunRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  /**
+   * Goes on where the run was paused; a held round gets back what was left of its time. Nothing where it is not paused.
+   */
+  resumeRun(argument: _fedrot_v1_ResumeRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  resumeRun(argument: _fedrot_v1_ResumeRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  resumeRun(argument: _fedrot_v1_ResumeRunRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  resumeRun(argument: _fedrot_v1_ResumeRunRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  
+  /**
    * Out at once: open streams end, every later call is refused. By party with all its certificates, or by one serial.
    */
   RevokeParty(argument: _fedrot_v1_RevokePartyRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_RevokePartyResponse>): grpc.ClientUnaryCall;
@@ -219,6 +269,23 @@ export interface AdminServiceClient extends grpc.Client {
   revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
   revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
   revokeToken(argument: _fedrot_v1_RevokeTokenRequestInput, callback: grpc.requestCallback<_fedrot_v1_Token>): grpc.ClientUnaryCall;
+  
+  /**
+   * Publishes an old version's factors as the new version, which the next round starts from. An open round is called off. Also after
+   * the end of a run. Answered when the version is published.
+   */
+  RollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  RollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  RollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  RollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  /**
+   * Publishes an old version's factors as the new version, which the next round starts from. An open round is called off. Also after
+   * the end of a run. Answered when the version is published.
+   */
+  rollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  rollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  rollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
+  rollbackAdapter(argument: _fedrot_v1_RollbackAdapterRequestInput, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
   
   StopRun(argument: _fedrot_v1_StopRunRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
   StopRun(argument: _fedrot_v1_StopRunRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_Run>): grpc.ClientUnaryCall;
@@ -269,6 +336,11 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
   ListBundles: grpc.handleUnaryCall<_fedrot_v1_ListBundlesRequest, _fedrot_v1_ListBundlesResponseInput>;
   
   /**
+   * What happened in a run, in words, oldest first; WatchRun tells by Run.last_event when there is more.
+   */
+  ListEvents: grpc.handleUnaryCall<_fedrot_v1_ListEventsRequest, _fedrot_v1_ListEventsResponseInput>;
+  
+  /**
    * What happened: signed manifests of a run's rounds, raw updates while they are kept, the audit log.
    */
   ListRoundManifests: grpc.handleUnaryCall<_fedrot_v1_ListRoundManifestsRequest, _fedrot_v1_ListRoundManifestsResponseInput>;
@@ -278,6 +350,11 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
   ListSilos: grpc.handleUnaryCall<_fedrot_v1_ListSilosRequest, _fedrot_v1_ListSilosResponseInput>;
   
   ListTokens: grpc.handleUnaryCall<_fedrot_v1_ListTokensRequest, _fedrot_v1_ListTokensResponseInput>;
+  
+  /**
+   * No new round is begun until ResumeRun; the running one goes on to its end, or is held. Durable. Again with other settings: changes them.
+   */
+  PauseRun: grpc.handleUnaryCall<_fedrot_v1_PauseRunRequest, _fedrot_v1_RunInput>;
   
   /**
    * Begin with the file's name and size, chunks, digest; manifest.json last: it completes the bundle.
@@ -292,11 +369,22 @@ export interface AdminServiceHandlers extends grpc.UntypedServiceImplementation 
   ReadmitParty: grpc.handleUnaryCall<_fedrot_v1_ReadmitPartyRequest, _fedrot_v1_ReadmitPartyResponseInput>;
   
   /**
+   * Goes on where the run was paused; a held round gets back what was left of its time. Nothing where it is not paused.
+   */
+  ResumeRun: grpc.handleUnaryCall<_fedrot_v1_ResumeRunRequest, _fedrot_v1_RunInput>;
+  
+  /**
    * Out at once: open streams end, every later call is refused. By party with all its certificates, or by one serial.
    */
   RevokeParty: grpc.handleUnaryCall<_fedrot_v1_RevokePartyRequest, _fedrot_v1_RevokePartyResponseInput>;
   
   RevokeToken: grpc.handleUnaryCall<_fedrot_v1_RevokeTokenRequest, _fedrot_v1_TokenInput>;
+  
+  /**
+   * Publishes an old version's factors as the new version, which the next round starts from. An open round is called off. Also after
+   * the end of a run. Answered when the version is published.
+   */
+  RollbackAdapter: grpc.handleUnaryCall<_fedrot_v1_RollbackAdapterRequest, _fedrot_v1_RunInput>;
   
   StopRun: grpc.handleUnaryCall<_fedrot_v1_StopRunRequest, _fedrot_v1_RunInput>;
   
@@ -316,15 +404,19 @@ export interface AdminServiceDefinition extends grpc.ServiceDefinition {
   GetRun: MethodDefinition<_fedrot_v1_GetRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_GetRunRequest, _fedrot_v1_Run>
   ListAdapters: MethodDefinition<_fedrot_v1_ListAdaptersRequestInput, _fedrot_v1_ListAdaptersResponseInput, _fedrot_v1_ListAdaptersRequest, _fedrot_v1_ListAdaptersResponse>
   ListBundles: MethodDefinition<_fedrot_v1_ListBundlesRequestInput, _fedrot_v1_ListBundlesResponseInput, _fedrot_v1_ListBundlesRequest, _fedrot_v1_ListBundlesResponse>
+  ListEvents: MethodDefinition<_fedrot_v1_ListEventsRequestInput, _fedrot_v1_ListEventsResponseInput, _fedrot_v1_ListEventsRequest, _fedrot_v1_ListEventsResponse>
   ListRoundManifests: MethodDefinition<_fedrot_v1_ListRoundManifestsRequestInput, _fedrot_v1_ListRoundManifestsResponseInput, _fedrot_v1_ListRoundManifestsRequest, _fedrot_v1_ListRoundManifestsResponse>
   ListRuns: MethodDefinition<_fedrot_v1_ListRunsRequestInput, _fedrot_v1_ListRunsResponseInput, _fedrot_v1_ListRunsRequest, _fedrot_v1_ListRunsResponse>
   ListSilos: MethodDefinition<_fedrot_v1_ListSilosRequestInput, _fedrot_v1_ListSilosResponseInput, _fedrot_v1_ListSilosRequest, _fedrot_v1_ListSilosResponse>
   ListTokens: MethodDefinition<_fedrot_v1_ListTokensRequestInput, _fedrot_v1_ListTokensResponseInput, _fedrot_v1_ListTokensRequest, _fedrot_v1_ListTokensResponse>
+  PauseRun: MethodDefinition<_fedrot_v1_PauseRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_PauseRunRequest, _fedrot_v1_Run>
   PushBundleFile: MethodDefinition<_fedrot_v1_PushBundleFileRequestInput, _fedrot_v1_PushBundleFileResponseInput, _fedrot_v1_PushBundleFileRequest, _fedrot_v1_PushBundleFileResponse>
   ReadAudit: MethodDefinition<_fedrot_v1_ReadAuditRequestInput, _fedrot_v1_AuditLineInput, _fedrot_v1_ReadAuditRequest, _fedrot_v1_AuditLine>
   ReadmitParty: MethodDefinition<_fedrot_v1_ReadmitPartyRequestInput, _fedrot_v1_ReadmitPartyResponseInput, _fedrot_v1_ReadmitPartyRequest, _fedrot_v1_ReadmitPartyResponse>
+  ResumeRun: MethodDefinition<_fedrot_v1_ResumeRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_ResumeRunRequest, _fedrot_v1_Run>
   RevokeParty: MethodDefinition<_fedrot_v1_RevokePartyRequestInput, _fedrot_v1_RevokePartyResponseInput, _fedrot_v1_RevokePartyRequest, _fedrot_v1_RevokePartyResponse>
   RevokeToken: MethodDefinition<_fedrot_v1_RevokeTokenRequestInput, _fedrot_v1_TokenInput, _fedrot_v1_RevokeTokenRequest, _fedrot_v1_Token>
+  RollbackAdapter: MethodDefinition<_fedrot_v1_RollbackAdapterRequestInput, _fedrot_v1_RunInput, _fedrot_v1_RollbackAdapterRequest, _fedrot_v1_Run>
   StopRun: MethodDefinition<_fedrot_v1_StopRunRequestInput, _fedrot_v1_RunInput, _fedrot_v1_StopRunRequest, _fedrot_v1_Run>
   WatchRun: MethodDefinition<_fedrot_v1_GetRunRequestInput, _fedrot_v1_RunEventInput, _fedrot_v1_GetRunRequest, _fedrot_v1_RunEvent>
 }

@@ -4,6 +4,7 @@
 import type { UpdateRecordInput as _fedrot_v1_UpdateRecordInput, UpdateRecord as _fedrot_v1_UpdateRecord } from '../../fedrot/v1/UpdateRecord.js';
 import type { AdapterRefInput as _fedrot_v1_AdapterRefInput, AdapterRef as _fedrot_v1_AdapterRef } from '../../fedrot/v1/AdapterRef.js';
 import type { FailureRecordInput as _fedrot_v1_FailureRecordInput, FailureRecord as _fedrot_v1_FailureRecord } from '../../fedrot/v1/FailureRecord.js';
+import type { RollbackRecordInput as _fedrot_v1_RollbackRecordInput, RollbackRecord as _fedrot_v1_RollbackRecord } from '../../fedrot/v1/RollbackRecord.js';
 import type { Long } from '@grpc/proto-loader';
 
 /**
@@ -30,6 +31,10 @@ export interface RoundRecordInput {
    */
   'bytesReceived'?: (number | string | Long);
   'failures'?: (_fedrot_v1_FailureRecordInput)[];
+  /**
+   * where it was no round but a rollback: no updates, no diagnostics
+   */
+  'rollback'?: (_fedrot_v1_RollbackRecordInput | null);
 }
 
 /**
@@ -56,4 +61,8 @@ export interface RoundRecord {
    */
   'bytesReceived': (number);
   'failures': (_fedrot_v1_FailureRecord)[];
+  /**
+   * where it was no round but a rollback: no updates, no diagnostics
+   */
+  'rollback': (_fedrot_v1_RollbackRecord | null);
 }

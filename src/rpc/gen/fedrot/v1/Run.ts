@@ -42,6 +42,18 @@ export interface RunInput {
    */
   'silos'?: (_fedrot_v1_SiloTaskInput)[];
   'evaluations'?: (_fedrot_v1_EvaluationInput)[];
+  /**
+   * no new round is begun; state is RUN_STATE_PAUSED once nothing is under way any more
+   */
+  'paused'?: (boolean);
+  /**
+   * seq of the newest entry of ListEvents
+   */
+  'lastEvent'?: (number | string | Long);
+  /**
+   * newest published one
+   */
+  'version'?: (number);
 }
 
 export interface Run {
@@ -79,4 +91,16 @@ export interface Run {
    */
   'silos': (_fedrot_v1_SiloTask)[];
   'evaluations': (_fedrot_v1_Evaluation)[];
+  /**
+   * no new round is begun; state is RUN_STATE_PAUSED once nothing is under way any more
+   */
+  'paused': (boolean);
+  /**
+   * seq of the newest entry of ListEvents
+   */
+  'lastEvent': (number);
+  /**
+   * newest published one
+   */
+  'version': (number);
 }

@@ -17,6 +17,10 @@ export const RunState = {
    * `reason` says why
    */
   RUN_STATE_FAILED: 'RUN_STATE_FAILED',
+  /**
+   * by an operator; nothing goes on until ResumeRun
+   */
+  RUN_STATE_PAUSED: 'RUN_STATE_PAUSED',
 } as const;
 
 export type RunStateInput =
@@ -41,5 +45,10 @@ export type RunStateInput =
    */
   | 'RUN_STATE_FAILED'
   | 5
+  /**
+   * by an operator; nothing goes on until ResumeRun
+   */
+  | 'RUN_STATE_PAUSED'
+  | 6
 
 export type RunState = typeof RunState[keyof typeof RunState]

@@ -1,0 +1,198 @@
+import type { Effect, Step } from './effects.js';
+import type { RunEvent, RunEventOf } from './events.js';
+import { lastVersion, type RunState } from './state.js';
+import { doneTasks, isRoundOpen } from './tasks.js';
+
+export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Kind of an entry → its level. The set is closed: docs/reliability.md lists it. */
+export const LOG_KINDS = {
+  'run.created': 'info',
+  'run.waiting': 'info',
+  'run.paused': 'warn',
+  'run.resumed': 'info',
+  'run.finished': 'info',
+  'run.stopped': 'warn',
+  'run.failed': 'error',
+  'round.started': 'info',
+  'round.retried': 'warn',
+  'round.aggregating': 'info',
+  'round.aggregation-failed': 'error',
+  'round.published': 'info',
+  'round.called-off': 'warn',
+  'adapter.rolled-back': 'warn',
+  'adapter.rollback-failed': 'error',
+  'silo.joined': 'info',
+  'silo.left': 'warn',
+  'update.accepted': 'info',
+  'update.refused': 'warn',
+  'task.failed': 'warn',
+  'evaluation.received': 'info',
+} as const satisfies Readonly<Record<string, LogLevel>>;
+
+export type LogKind = keyof typeof LOG_KINDS;
+
+/** What happened, in words. */
+export interface LogLine {
+  readonly kind: LogKind;
+  /** 0 where it is about none. */
+  readonly round: number;
+  readonly silo?: string;
+  readonly code?: string;
+  readonly message: string;
+}
+
+/** A step told in words: what came, what failed, what the run does now. Pure. */
+export function narrate(before: RunState, event: RunEvent, result: Step): readonly LogLine[] {
+  const { state: after, effects, refusal } = result;
+  const came = tellEvent(before, event, result);
+  return [
+    ...(refusal === undefined && came !== undefined ? [came] : []),
+    ...(refusal !== undefined && event.type === 'update'
+      ? [
+          {
+            kind: 'update.refused' as const,
+            round: event.round,
+            silo: event.silo,
+            code: refusal.code,
+            message: refusal.message,
+          },
+        ]
+      : []),
+    ...effects.flatMap((effect) => tellEffect(after, effect)),
+    ...tellChange(before, after),
+  ];
+}
+
+type Teller<T extends RunEvent['type']> = (
+  before: RunState,
+  event: RunEventOf<T>,
+  after: RunState,
+) => LogLine | undefined;
+
+const TELLERS: { readonly [T in RunEvent['type']]: Teller<T> } = {
+  tick: () => undefined,
+  begin: (before) => ({
+    kind: 'run.created',
+    round: 0,
+    message: `run ${before.runId} was created: ${plural(before.policy.rounds.count, 'round')}, at least ${plural(before.policy.rounds.minSilos, 'silo')} each`,
+  }),
+  join: (before, { silo, role }) =>
+    [...before.trainers, ...before.evaluators].includes(silo)
+      ? undefined
+      : { kind: 'silo.joined', round: before.round, silo, message: `${role} ${silo} is connected` },
+  leave: (before, { silo }) => ({
+    kind: 'silo.left',
+    round: before.round,
+    silo,
+    message: `${silo} is gone${isRoundOpen(before) ? ` in round ${before.round}` : ''}`,
+  }),
+  update: (_before, { silo, update }, after) => ({
+    kind: 'update.accepted',
+    round: after.round,
+    silo,
+    message: `update of ${silo} for round ${after.round} is in (${plural(update.examples, 'example')}); ${doneTasks(after).length} so far`,
+  }),
+  'task-failed': () => undefined, // its effect says it
+  aggregated: () => undefined, // the change says it
+  'aggregation-failed': ({ phase, round, rollback }, event) =>
+    phase === 'aggregating' && round === event.round
+      ? {
+          kind: rollback === null ? 'round.aggregation-failed' : 'adapter.rollback-failed',
+          round,
+          code: event.code,
+          message:
+            rollback === null
+              ? `round ${round} could not be aggregated: ${event.message}`
+              : `version ${rollback.version} could not be published again: ${event.message}`,
+        }
+      : undefined,
+  evaluated: (before, { silo, taskId }) => {
+    const task = before.evaluations.find((entry) => entry.id === taskId);
+    return (
+      task && {
+        kind: 'evaluation.received',
+        round: task.version,
+        silo,
+        message: `${silo} has scored version ${task.version}`,
+      }
+    );
+  },
+  stop: () => undefined, // the change says it
+  pause: (before, { reason, hold }) => ({
+    kind: 'run.paused',
+    round: before.round,
+    message: `paused${hold ? ', the running round too' : ''}: ${reason}`,
+  }),
+  resume: (before) =>
+    before.pause === null
+      ? undefined
+      : { kind: 'run.resumed', round: before.round, message: 'the run goes on' },
+  rollback: (before, { version, reason }) => ({
+    kind: 'adapter.rolled-back',
+    round: before.version + 1,
+    message: `version ${version} is published again as version ${before.version + 1}: ${reason}`,
+  }),
+};
+
+function tellEvent(before: RunState, event: RunEvent, { state }: Step): LogLine | undefined {
+  const teller = TELLERS[event.type] as Teller<RunEvent['type']>;
+  return before.phase === 'done' && event.type !== 'rollback' ? undefined : teller(before, event, state);
+}
+
+function tellEffect({ round }: RunState, effect: Effect): LogLine[] {
+  if (effect.type === 'failure') {
+    const { silo, code, message } = effect;
+    return [{ kind: 'task.failed', round, silo, code, message: `${silo}: ${message}` }];
+  }
+  if (effect.type === 'call-off')
+    return [
+      {
+        kind: 'round.called-off',
+        round: effect.round,
+        message: `round ${effect.round} was called off; updates that were in are not counted`,
+      },
+    ];
+  return [];
+}
+
+function tellChange(before: RunState, after: RunState): LogLine[] {
+  const lines: LogLine[] = [];
+  const { round, attempt, phase, version, reason } = after;
+  if (version > before.version)
+    lines.push({ kind: 'round.published', round: version, message: `version ${version} is published` });
+  if (before.phase === phase && before.round === round && before.attempt === attempt) return lines;
+  if (phase === 'collecting') {
+    const asked = after.tasks.filter((task) => task.state === 'assigned').map((task) => task.silo);
+    lines.push({
+      kind: attempt > 1 ? 'round.retried' : 'round.started',
+      round,
+      message: `round ${round} of ${lastVersion(after)}${attempt > 1 ? `, attempt ${attempt},` : ''} asks ${listed(asked)}`,
+    });
+  } else if (phase === 'aggregating' && after.rollback === null)
+    lines.push({
+      kind: 'round.aggregating',
+      round,
+      message: `round ${round} combines ${plural(doneTasks(after).length, 'update')}`,
+    });
+  else if (phase === 'waiting' && reason !== '' && after.pause === null)
+    lines.push({ kind: 'run.waiting', round, message: reason });
+  else if (phase === 'done' && before.outcome !== after.outcome)
+    lines.push({
+      kind: `run.${after.outcome ?? 'finished'}`,
+      round,
+      message: `the run has ${ENDED[after.outcome ?? 'finished']}${reason === '' ? '' : `: ${reason}`}`,
+    });
+  return lines;
+}
+
+const ENDED = { finished: 'finished', stopped: 'been stopped', failed: 'failed' } as const;
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** At most five names, so that a line stays one line however many silos there are. */
+function listed(names: readonly string[]): string {
+  const rest = names.length - 5;
+  return names.slice(0, 5).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
