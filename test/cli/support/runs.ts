@@ -17,6 +17,9 @@ export const snapshot = (parts: Partial<Run> = {}): Run => ({
   rounds: [],
   silos: [],
   evaluations: [],
+  paused: false,
+  lastEvent: 0,
+  version: 0,
   ...parts,
 });
 
@@ -48,5 +51,6 @@ export function round(
     diagnosticsJson: JSON.stringify({ aggregationError: 0.25, aggregationErrorFedit: 0.5, modules: [] }),
     bytesReceived: 2000,
     failures: [],
+    rollback: null,
   };
 }
