@@ -1,9 +1,9 @@
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { createPublicKey, X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { manifestOf, replayRound } from '../../src/cli/audit/replay.js';
 import { verifyChain } from '../../src/evidence/verify-chain.js';
-import { createPublicKey, X509Certificate } from 'node:crypto';
 import type { RunLogEntry } from '../../src/rpc/gen/fedrot/v1/RunLogEntry.js';
 import { FakeSilo } from './support/fake-silo.js';
 import {

@@ -4,11 +4,11 @@ import type { TokenRecord } from '../../pki/enrolment-token.js';
 import { parseRunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
 import type { RunState } from '../round/state.js';
+import { upgradeState } from '../round/upgrade-state.js';
 import { insertRecords } from './insert-records.js';
 import { readSerials, readTokens, writeCertificate, writeToken } from './access-rows.js';
 import { queryHistory, queryPublishedUpdates, versionFiles } from './query-history.js';
 import { lastLogSeq, readLog } from './run-log.js';
-import { upgradeState } from '../round/upgrade-state.js';
 import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
 import { storageError } from './storage-error.js';
 import type {

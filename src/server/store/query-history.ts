@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
-import { evaluationRecord, failureRecord, filesOf, updateRecord } from './rows.js';
 import type { Rollback } from '../round/state.js';
+import { evaluationRecord, failureRecord, filesOf, updateRecord } from './rows.js';
 import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
 
