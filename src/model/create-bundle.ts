@@ -7,6 +7,7 @@ import { MANIFEST_FILE, type BundleManifest } from './bundle-manifest.js';
 import { checkpointSource, hubName, type BundleSource } from './bundle-source.js';
 import { placeTokenizer } from './bundle-tokenizer.js';
 import { canonicalJson } from './canonical-json.js';
+import { checkDifferentiable } from './check-differentiable.js';
 import { DATA_FILE, describeBundle, MODEL_FILE, type BundleProgress } from './describe-bundle.js';
 import { sha256Of } from './file-digest.js';
 import type { ImportedModel, ImportOptions } from './import-checkpoint.js';
@@ -98,6 +99,7 @@ async function write(
       `${TOKENIZER_FILE}: has token ids up to ${tokenizer.vocabulary - 1}, but the model's vocabulary ends at ${imported.vocabulary - 1}: the tokenizer is another model's`,
     );
   await writeFile(join(folder, MODEL_FILE), encodeModel(imported.model));
+  await checkDifferentiable(folder, MODEL_FILE, imported);
   const manifest = await describeBundle(folder, { source, imported, tokenizer, options });
   const json = canonicalJson(manifest);
   await writeFile(join(folder, MANIFEST_FILE), json);

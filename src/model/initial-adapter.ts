@@ -5,6 +5,7 @@ import type { NamedTensor } from '../tensor/tensor.js';
 import { loadModel } from '../train/ir/files.js';
 import { tensorBytes } from '../train/ir/tensor-value.js';
 import type { DenseModule } from '../train/modules.js';
+import { sessionParameters } from '../train/parameters.js';
 import type { LoraSite } from '../train/session-types.js';
 import type { Bundle } from './bundle.js';
 import { parameterName } from './peft-names.js';
@@ -19,6 +20,43 @@ import { transpose } from './transpose.js';
 export function initialAdapter(bundle: Bundle, spec: LoraTargets, seed: number): NamedTensor[] {
   const { lora, dense } = resolveLora(bundle, spec);
   return canonicalOrder([...lora.flatMap((site) => factors(site, seed)), ...denseTensors(bundle, dense)]);
+}
+
+/**
+ * The same, begun from an existing adapter: its factors and heads as they are, and what it lacks of the modules trained in full as the
+ * bundle has it. Throws tensor_name or tensor_shape where it has other modules, or another rank, than the run.
+ */
+export function continuedAdapter(
+  bundle: Bundle,
+  spec: LoraTargets,
+  existing: readonly NamedTensor[],
+): NamedTensor[] {
+  const { lora, dense } = resolveLora(bundle, spec);
+  const wanted = sessionParameters({ lora, dense });
+  const given = new Map(existing.map((tensor) => [tensor.name, tensor]));
+  const own = new Map(denseTensors(bundle, dense).map((tensor) => [tensor.name, tensor]));
+  const chosen = wanted.map(({ name, shape }) => {
+    const tensor = given.get(name) ?? own.get(name);
+    if (tensor === undefined)
+      throw new FedrotError(
+        'tensor_name',
+        `the adapter to begin with has no ${name}: lora.targetModules of the run must mean the modules that it adapts`,
+      );
+    if (tensor.shape.join() !== shape.join())
+      throw new FedrotError(
+        'tensor_shape',
+        `the adapter to begin with has ${name} of shape [${tensor.shape.join(', ')}]; the run needs [${shape.join(', ')}]: its lora.rank and the bundle must be the adapter's`,
+      );
+    return tensor;
+  });
+  const known = new Set(wanted.map(({ name }) => name));
+  const spare = existing.find(({ name }) => !known.has(name));
+  if (spare !== undefined)
+    throw new FedrotError(
+      'tensor_name',
+      `the adapter to begin with has ${spare.name}, which the run does not train: name its module in lora.targetModules or lora.modulesToSave`,
+    );
+  return chosen;
 }
 
 function factors({ module, rank }: LoraSite, seed: number): NamedTensor[] {

@@ -130,7 +130,7 @@ describe('a silo with real TLS', () => {
     await consents.require(wish, { ...rules, ...limits }, 0).catch(() => undefined);
     const question = (await consents.list()).find((consent) => consent.run === 'agreed')!;
     await consents.decide(question.id, 'granted', 1);
-    await createRun(admin, bundle, spec, 'agreed');
+    await createRun(admin, bundle, spec, { runId: 'agreed' });
     await ended(admin, 'agreed').toBe('RUN_STATE_FINISHED');
     expect(trainer.trained).toHaveLength(1);
   });

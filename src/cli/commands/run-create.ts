@@ -13,6 +13,7 @@ interface CreateFlags {
   readonly file?: string;
   readonly bundle: string;
   readonly runId?: string;
+  readonly adapter?: string;
   readonly json?: boolean;
   readonly dryRun?: boolean;
 }
@@ -34,6 +35,13 @@ function baseOf({ kind, labels }: BundleTask): Record<string, unknown> {
     : { task };
 }
 
+/** The adapter to begin with, all in memory. */
+async function existingAdapter(folder: string | undefined) {
+  if (folder === undefined) return undefined;
+  const { loadAdapter } = await import('../../model/load-adapter.js');
+  return loadAdapter(folder);
+}
+
 /** `fedrot run create`: specification from a file and flags, version 0 of the adapter from the bundle, then CreateRun. */
 export const buildCreate: BuildCommand = (context) => {
   const command = leaf('create', 'create a run from a YAML file and flags; flags win')
@@ -44,6 +52,12 @@ export const buildCreate: BuildCommand = (context) => {
         'folder of the bundle; it is sent where the coordinator lacks it',
       ).makeOptionMandatory(),
     )
+    .addOption(
+      new Option(
+        '--adapter <folder>',
+        'begin with an existing adapter (fedrot adapter get, or PEFT) instead of a new one; its settings are the default',
+      ),
+    )
     .addOption(new Option('--run-id <id>', 'id of the run; made from its name by default'))
     .addOption(new Option('--dry-run', 'check and print the specification, create nothing'))
     .addOption(coordinatorOption())
@@ -53,8 +67,13 @@ export const buildCreate: BuildCommand = (context) => {
       const { openBundle } = await import('../../model/bundle.js');
       const bundle = await openBundle(flags.bundle, { verify: true });
       const { task } = bundle.manifest;
+      const existing = await existingAdapter(flags.adapter);
       const spec = loadConfig(runSpecSchema, {
-        base: { bundle: bundle.sha256, ...baseOf(task) },
+        base: {
+          bundle: bundle.sha256,
+          ...baseOf(task),
+          ...(existing && { lora: existing.settings }),
+        },
         file: flags.file,
         environment: {},
         flags: givenFlags(command, runSpecSchema, ['--bundle']),
@@ -70,7 +89,10 @@ export const buildCreate: BuildCommand = (context) => {
       ]);
       const created = await withAdmin(coordinatorAddress(command, context), async (admin) => {
         const sentBytes = await pushBundle(admin, bundle);
-        return { sentBytes, ...(await createRun(admin, bundle, spec, flags.runId)) };
+        return {
+          sentBytes,
+          ...(await createRun(admin, bundle, spec, { runId: flags.runId, begin: existing?.tensors })),
+        };
       });
       if (flags.json === true)
         context.out(

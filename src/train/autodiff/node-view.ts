@@ -35,10 +35,11 @@ export class NodeView {
     private readonly constants: Constants,
   ) {}
 
-  /** For messages: op, name and version. */
+  /** For messages: op, name, the model's opset and the operator's own version. */
   get where(): string {
     const { op, domain, name } = this.node;
-    return `${domain === '' ? '' : `${domain}::`}${op} node "${name}" (version ${this.version})`;
+    const prefix = domain === '' ? '' : `${domain}::`;
+    return `${prefix}${op} node "${name}" (opset ${this.emit.opset} of ai.onnx, version ${this.version})`;
   }
 
   /** Throws op_unsupported with the node's name in front. */

@@ -1,4 +1,5 @@
 import { FedrotError } from '../../errors.js';
+import { withAttentionBias } from './attention-bias.js';
 import type { Attribute, Model, Node, TensorValue } from './graph.js';
 import { floatTensor, int64Tensor, int64Vector, rawTensor, tensorBytes } from './tensor-value.js';
 
@@ -29,7 +30,8 @@ function tensorOf(name: string, attribute: Attribute): TensorValue | undefined {
 
 /**
  * The same model in the form that the passes expect: Constant nodes are initializers, small external initializers are in
- * memory (read from `folder`). Nodes without a name get that of their first output, so that messages can name them.
+ * memory (read from `folder`). Nodes without a name get that of their first output, so that messages can name them. What ONNX
+ * Runtime would crash on is written so that it does not (attention-bias.ts).
  */
 export function normalizeModel(model: Model, folder?: string): Model {
   const initializers = new Map<string, TensorValue>();
@@ -48,5 +50,6 @@ export function normalizeModel(model: Model, folder?: string): Model {
     else if (node.name === '' && !names.has(output)) nodes.push({ ...node, name: output });
     else nodes.push(node);
   }
-  return { ...model, graph: { ...model.graph, nodes, initializers } };
+  const runnable = nodes.map((node) => withAttentionBias(node, initializers));
+  return { ...model, graph: { ...model.graph, nodes: runnable, initializers } };
 }

@@ -89,7 +89,7 @@ describe('forms that are not covered', () => {
     const [q, mask]: Operand[] = [{ dims: [2, 4, 5, 6] }, { dims: [2, 4, 5, 6] }];
     await refused(
       { op: 'Attention', opset: 23, inputs: [q, mask, mask], outputs: [0, 3] },
-      /Attention node "y0" \(version 23\): the scores as an output/,
+      /Attention node "y0" \(opset 23 of ai\.onnx, version 23\): the scores as an output/,
     );
     await refused(
       {
@@ -98,7 +98,7 @@ describe('forms that are not covered', () => {
         attributes: { num_heads: int(3) },
         inputs: [x, x, x, undefined, { dims: [8], type: 'int32' as const, data: [0, 1, 2, 3, 4, 5, 6, 7] }],
       },
-      /com.microsoft::MultiHeadAttention node "y0" \(version 1\): a mask of shape/,
+      /com.microsoft::MultiHeadAttention node "y0" \(opset 18 of ai\.onnx, version 1\): a mask of shape/,
     );
   });
 });
