@@ -1,47 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createBundle, type CreateBundleOptions, type CreatedBundle } from '../../src/model/create-bundle.js';
 import { repoPath } from '../support/repo.js';
 
-const WORDS = 'free offer meeting tomorrow cheap now the a of and . ! ? you we win money mail list'.split(
-  ' ',
-);
-
 /** A WordPiece tokenizer over a handful of words: 25 ids. */
-export const TINY_TOKENIZER = {
-  version: '1.0',
-  truncation: null,
-  padding: null,
-  added_tokens: ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'].map((content, id) => ({
-    id,
-    content,
-    special: true,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-  })),
-  normalizer: {
-    type: 'BertNormalizer',
-    clean_text: true,
-    handle_chinese_chars: true,
-    strip_accents: null,
-    lowercase: true,
-  },
-  pre_tokenizer: { type: 'BertPreTokenizer' },
-  post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-  decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-  model: {
-    type: 'WordPiece',
-    unk_token: '[UNK]',
-    continuing_subword_prefix: '##',
-    max_input_chars_per_word: 100,
-    vocab: Object.fromEntries(
-      ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...WORDS].map((word, id) => [word, id]),
-    ),
-  },
-};
+export const TINY_TOKENIZER = JSON.parse(
+  readFileSync(repoPath('test/data/tiny-tokenizer.json'), 'utf8'),
+) as Record<string, unknown>;
 
 /** A temporary folder with `checkpoint` in it: a tiny random model of that architecture, with a tokenizer. */
 export async function tinyCheckpoint(architecture = 'bert'): Promise<string> {

@@ -1,0 +1,157 @@
+// A coordinator and its silos as processes, on a folder of their own; one run from creation to its end.
+import { readFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { startProxy } from './proxy.mjs';
+import { Daemon } from './process.mjs';
+import { SILOS } from './plan.mjs';
+
+const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
+const { createAdminClient } = await dist('rpc/client.js');
+const { encodeTensorFile } = await dist('tensor/encode-file.js');
+const { toManifest } = await dist('tensor/manifest.js');
+
+const RANK = 4;
+const SIDE = 512;
+
+/** Version 0: two modules and a head. */
+function initialAdapter() {
+  const values = (count, phase) => Float32Array.from({ length: count }, (_, i) => Math.fround(Math.sin(i + phase)));
+  return [
+    ...['query', 'value'].flatMap((name, at) => [
+      { name: `base_model.model.${name}.lora_A.weight`, shape: [RANK, SIDE], data: values(RANK * SIDE, at) },
+      { name: `base_model.model.${name}.lora_B.weight`, shape: [SIDE, RANK], data: values(RANK * SIDE, at + 9) },
+    ]),
+    { name: 'base_model.model.classifier.bias', shape: [2], data: values(2, 3) },
+  ];
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class Federation {
+  silos = new Map();
+  proxies = new Map();
+
+  static async start(folder, bundle) {
+    const federation = new Federation();
+    await federation.#start(folder, bundle);
+    return federation;
+  }
+
+  async #start(folder, bundle) {
+    mkdirSync(folder, { recursive: true });
+    this.folder = folder;
+    this.bundle = bundle;
+    this.port = await freePort();
+    this.data = join(folder, 'coordinator');
+    const config = join(folder, 'coordinator.json');
+    writeFileSync(
+      config,
+      JSON.stringify({
+        dataFolder: this.data,
+        grpc: { port: this.port },
+        http: { port: 0 },
+        heartbeatIntervalMs: 400,
+        reconnectGraceMs: 4000,
+        streamIdleMs: 2000,
+        shutdownGraceMs: 0,
+        chunkBytes: 4096,
+        limits: { minFreeDiskBytes: 0 },
+        log: { format: 'json' },
+      }),
+    );
+    this.coordinator = new Daemon('coordinator', ['coordinator', '--json', '--config', config], {
+      preload: 'faults',
+      controlFile: join(folder, 'coordinator.control'),
+    });
+    const ready = this.coordinator.start();
+    const train = join(folder, 'train.jsonl');
+    writeFileSync(
+      train,
+      bundle.labels.map((label) => `${JSON.stringify({ text: 'we win money', label })}\n`).join(''),
+    );
+    for (const name of SILOS) {
+      const proxy = await startProxy(this.port);
+      this.proxies.set(name, proxy);
+      const silo = new Daemon(
+        name,
+        [
+          ...['client', '--json', '--name', name, '--coordinator', `127.0.0.1:${proxy.port}`],
+          ...['--data-train', train, '--folder', join(folder, name), '--threads', '1'],
+          ...['--log-format', 'json', '--shutdown-grace-ms', '0'],
+        ],
+        { preload: 'silo', controlFile: join(folder, `${name}.control`) },
+      );
+      this.silos.set(name, silo);
+      silo.ready = silo.start();
+    }
+    await ready;
+    await Promise.all([...this.silos.values()].map((silo) => silo.ready));
+    this.admin = createAdminClient({ address: `127.0.0.1:${this.port}` });
+  }
+
+  async createRun(rounds) {
+    const { admin, bundle } = this;
+    for (const name of [...bundle.files, 'manifest.json']) {
+      const data = readFileSync(join(bundle.folder, name));
+      await admin.pushBundleFile([
+        { begin: { bundleSha256: bundle.sha256, file: name, bytes: data.length } },
+        ...pieces(data),
+        { digest: { sha256: sha256(data) } },
+      ]);
+    }
+    const spec = {
+      name: 'storm',
+      bundle: bundle.sha256,
+      task: { kind: 'text-classification', labels: bundle.labels },
+      lora: { rank: RANK },
+      rounds,
+      evaluation: { every: 0 },
+      seed: 7,
+    };
+    const initial = initialAdapter();
+    const { bytes, sha256: hash } = encodeTensorFile(initial);
+    const payload = bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
+    const manifest = toManifest(initial.map(({ name, shape }) => ({ name, shape, dtype: 'f32' })));
+    const { runId } = await admin.createRun([
+      { begin: { specJson: JSON.stringify(spec), manifest, runId: 'storm' } },
+      ...pieces(payload),
+      { digest: { sha256: Buffer.from(hash, 'hex') } },
+    ]);
+    return runId;
+  }
+
+  /** The run when it is over; undefined where that takes too long. */
+  async finished(runId, timeoutMs) {
+    const deadline = performance.now() + timeoutMs;
+    while (performance.now() < deadline) {
+      const run = await this.admin.getRun({ runId }).catch(() => undefined);
+      if (run?.phase === 'done') return run;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return undefined;
+  }
+
+  async stop() {
+    this.admin?.close();
+    await Promise.all([...this.silos.values()].map((silo) => silo.stop()));
+    await this.coordinator?.stop();
+    for (const proxy of this.proxies.values()) proxy.close();
+  }
+}
+
+const { createHash } = await import('node:crypto');
+const sha256 = (data) => createHash('sha256').update(data).digest();
+
+function pieces(data, size = 65_536) {
+  const parts = [];
+  for (let offset = 0; offset < data.length; offset += size)
+    parts.push({ chunk: { offset, data: data.subarray(offset, offset + size) } });
+  return parts;
+}

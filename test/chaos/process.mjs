@@ -1,0 +1,114 @@
+// One daemon: the real command line with faults preloaded, its log lines with the time at which they came.
+import { spawn } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const MAIN = `${root}dist/cli/main.js`;
+
+export class Daemon {
+  /** { at: ms of performance.now(), ...the line } */
+  logs = [];
+  other = [];
+  starts = 0;
+  /** Times at which it was not there: [from, to]. */
+  away = [];
+  #control = { offsetMs: 0, diskFull: 0 };
+
+  constructor(name, args, { preload, controlFile, onLine = () => undefined }) {
+    Object.assign(this, { name, args, preload, controlFile, onLine });
+    this.#write();
+  }
+
+  start() {
+    const imported = new URL(`preload/${this.preload}.mjs`, import.meta.url).href;
+    const child = spawn(process.execPath, ['--import', imported, MAIN, ...this.args], {
+      env: { ...process.env, NO_COLOR: '1', FEDROT_CHAOS_CONTROL: this.controlFile },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: root,
+    });
+    this.child = child;
+    this.starts += 1;
+    this.exited = new Promise((resolve) => child.once('exit', resolve));
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream }).on('line', (text) => this.#line(text));
+    return this.until((line) => line.ready === true || /is ready|registered with/.test(line.msg ?? ''));
+  }
+
+  #line(text) {
+    try {
+      const line = { at: performance.now(), ...JSON.parse(text) };
+      this.logs.push(line);
+      this.onLine(line);
+      for (const wake of [...this.#waiting]) wake();
+    } catch {
+      this.other.push(text);
+    }
+  }
+
+  #waiting = new Set();
+
+  /** The next line that fits; waits for it. */
+  async until(fits, timeoutMs = 60_000) {
+    const from = this.logs.length;
+    const { child } = this;
+    const found = () => this.logs.slice(from).find(fits);
+    const gone = () => child.exitCode !== null || child.signalCode !== null;
+    const deadline = performance.now() + timeoutMs;
+    while (found() === undefined && !gone() && performance.now() < deadline)
+      await new Promise((resolve) => {
+        const timer = setTimeout(done, 100);
+        const waiting = this.#waiting;
+        function done() {
+          clearTimeout(timer);
+          waiting.delete(done);
+          resolve();
+        }
+        waiting.add(done);
+      });
+    if (found() === undefined && child.exitCode !== null)
+      throw new Error(`${this.name} ended with ${child.exitCode}: ${this.other.slice(-3).join(' ')}`);
+    return found();
+  }
+
+  async kill(awayMs) {
+    const from = performance.now();
+    this.child.kill('SIGKILL');
+    await this.exited;
+    await new Promise((resolve) => setTimeout(resolve, awayMs));
+    const ready = this.start();
+    await ready;
+    this.away.push([from, performance.now()]);
+  }
+
+  async freeze(forMs) {
+    this.child.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, forMs));
+    this.child.kill('SIGCONT');
+  }
+
+  /** Changes clock or disk of the process, and of those that follow it. */
+  set(changes) {
+    Object.assign(this.#control, changes);
+    this.#write();
+  }
+
+  get control() {
+    return this.#control;
+  }
+
+  #write() {
+    writeFileSync(this.controlFile, JSON.stringify(this.#control));
+  }
+
+  async stop() {
+    if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill('SIGCONT');
+    this.child.kill('SIGTERM');
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 15_000);
+    await this.exited;
+    clearTimeout(timer);
+    rmSync(this.controlFile, { force: true });
+  }
+}
