@@ -49,6 +49,10 @@ const CHECKS = {
     shows: 'npm test',
     command: vitest('--project', 'unit', '--project', 'house', '--project', 'e2e'),
   },
+  chaos: {
+    shows: 'federations survive kills, broken connections, clock jumps and full disks',
+    command: [process.execPath, join(root, 'test/chaos/chaos.mjs'), '--seeds', '10', '--jobs', '4'],
+  },
   python: { shows: "the oracles' Python packages are there", command: script('python-env.mjs') },
   oracles: {
     shows: 'independent judges in Python agree',

@@ -26,6 +26,7 @@ import { byCertificate, trustClaims, type Identity } from './services/identity.j
 import { createSiloService } from './services/silo-service.js';
 import { BundleFolder } from './spool/bundle-folder.js';
 import { TensorSpool } from './spool/tensor-spool.js';
+import { steadyClock } from './steady-clock.js';
 import { openSqliteStore } from './store/sqlite.js';
 import { storageError } from './store/storage-error.js';
 import type { Store } from './store/store.js';
@@ -65,6 +66,14 @@ export async function startCoordinator(
   options: StartOptions = {},
 ): Promise<RunningCoordinator> {
   const { logger = silentLogger, clock = systemClock, softwareVersion = '' } = options;
+  const steady = steadyClock(clock, {
+    onJump: (byMs) => {
+      logger.warn(
+        { byMs },
+        'the clock of this machine was set; deadlines keep to the time that really passes',
+      );
+    },
+  });
   securityMode(config);
   const metrics = new CoordinatorMetrics();
   metrics.info.set({ version: softwareVersion }, 1);
@@ -75,14 +84,14 @@ export async function startCoordinator(
     const { access, audit } = trust;
     undo.unshift(() => trust.close());
     const spool = await TensorSpool.open(join(config.dataFolder, 'tensors'));
-    const evidence = openEvidence(trust, { config, store, spool, clock, softwareVersion });
+    const evidence = openEvidence(trust, { config, store, spool, clock: steady, softwareVersion });
     const coordinator = await Coordinator.open({
       config,
       store,
       spool,
       bundles: await BundleFolder.open(join(config.dataFolder, 'bundles')),
       metrics,
-      clock,
+      clock: steady,
       logger,
       aggregate: options.aggregate ?? aggregateInWorker,
       evidence,

@@ -53,7 +53,10 @@ async function worker() {
 await Promise.all(Array.from({ length: Math.min(jobs, seeds) }, worker));
 rmSync(shared, { recursive: true, force: true });
 
-const count = (list) => Object.fromEntries([...new Set(list)].sort().map((key) => [key, list.filter((each) => each === key).length]));
+const count = (list) =>
+  Object.fromEntries(
+    [...new Set(list)].sort().map((key) => [key, list.filter((each) => each === key).length]),
+  );
 const failed = results.filter(({ ok }) => !ok);
 say({
   seeds: results.length,

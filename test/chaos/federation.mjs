@@ -16,11 +16,16 @@ const SIDE = 512;
 
 /** Version 0: two modules and a head. */
 function initialAdapter() {
-  const values = (count, phase) => Float32Array.from({ length: count }, (_, i) => Math.fround(Math.sin(i + phase)));
+  const values = (count, phase) =>
+    Float32Array.from({ length: count }, (_, i) => Math.fround(Math.sin(i + phase)));
   return [
     ...['query', 'value'].flatMap((name, at) => [
       { name: `base_model.model.${name}.lora_A.weight`, shape: [RANK, SIDE], data: values(RANK * SIDE, at) },
-      { name: `base_model.model.${name}.lora_B.weight`, shape: [SIDE, RANK], data: values(RANK * SIDE, at + 9) },
+      {
+        name: `base_model.model.${name}.lora_B.weight`,
+        shape: [SIDE, RANK],
+        data: values(RANK * SIDE, at + 9),
+      },
     ]),
     { name: 'base_model.model.classifier.bias', shape: [2], data: values(2, 3) },
   ];

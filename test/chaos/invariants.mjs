@@ -80,7 +80,9 @@ function checkCounting({ silos }, { updates }, manifests, check) {
   for (const { round, updates: listed } of manifests) {
     const names = listed.map(({ silo }) => silo);
     check(new Set(names).size === names.length, `round ${round} counts a silo twice: ${names}`);
-    const rows = updates.filter((row) => row.counted_in === round).map(({ silo, sha256 }) => `${silo} ${sha256}`);
+    const rows = updates
+      .filter((row) => row.counted_in === round)
+      .map(({ silo, sha256 }) => `${silo} ${sha256}`);
     const manifest = listed.map(({ silo, sha256 }) => `${silo} ${sha256}`);
     check(
       JSON.stringify(rows.sort()) === JSON.stringify(manifest.sort()),
@@ -166,6 +168,8 @@ function checkLog({ log }, manifests, { coordinator }, check) {
   const hits = existsSync(`${coordinator.controlFile}.hits`)
     ? readFileSync(`${coordinator.controlFile}.hits`, 'utf8').split('\n').length - 1
     : 0;
-  const said = coordinator.logs.some((line) => /disk is full|ENOSPC|SQLITE_FULL|no space left/.test(JSON.stringify(line)));
+  const said = coordinator.logs.some((line) =>
+    /disk is full|ENOSPC|SQLITE_FULL|no space left/.test(JSON.stringify(line)),
+  );
   check(hits === 0 || said, `${hits} writes failed for a full disk, and no log line says so`);
 }

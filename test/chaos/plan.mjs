@@ -29,7 +29,10 @@ const KINDS = {
   },
   duplicate: { weight: 2, make: (random) => ({ silo: random.pick(SILOS) }) },
   'clock-jump': { weight: 3, make: (random) => ({ byMs: random.pick(JUMPS_MS) }) },
-  'disk-full': { weight: 3, make: (random) => ({ forMs: random.int(50, 1200), share: random.pick([0.2, 1]) }) },
+  'disk-full': {
+    weight: 3,
+    make: (random) => ({ forMs: random.int(50, 1200), share: random.pick([0.2, 1]) }),
+  },
   'disk-full-silo': {
     weight: 1,
     make: (random) => ({ silo: random.pick(SILOS), forMs: random.int(50, 1000), share: 1 }),
@@ -58,6 +61,11 @@ export function planOf(seed) {
   return {
     seed,
     faults,
-    rounds: { count: ROUNDS, minSilos: strict ? 3 : 2, deadlineMs: strict ? 20_000 : 3000, maxAttempts: 1000 },
+    rounds: {
+      count: ROUNDS,
+      minSilos: strict ? 3 : 2,
+      deadlineMs: strict ? 20_000 : 3000,
+      maxAttempts: 1000,
+    },
   };
 }

@@ -53,6 +53,7 @@ export async function undisturbedVersions(bundle) {
   const calm = { ...planOf(1), seed: 0, faults: [] };
   const { ok, versions, problems } = await runSeed(calm, bundle, undefined);
   if (!ok) throw new Error(`the undisturbed run failed: ${problems.join('; ')}`);
-  if (versions.length !== calm.rounds.count + 1) throw new Error(`${SILOS.length} silos, but ${versions.length} versions`);
+  if (versions.length !== calm.rounds.count + 1)
+    throw new Error(`${SILOS.length} silos, but ${versions.length} versions`);
   return versions;
 }

@@ -23,7 +23,8 @@ const DOERS = {
 };
 
 /** What a fault needs for itself: two kills of one process come one after the other. */
-const ownerOf = ({ kind, silo }) => (kind.endsWith('coordinator') ? 'coordinator' : kind.includes('-silo') ? silo : '');
+const ownerOf = ({ kind, silo }) =>
+  kind.endsWith('coordinator') ? 'coordinator' : kind.includes('-silo') ? silo : '';
 
 /** Resolves when every fault has had its effect and has passed. */
 export async function storm(federation, { faults }) {

@@ -8,7 +8,7 @@ import { repoPath } from '../support/repo.js';
 /** A WordPiece tokenizer over a handful of words: 25 ids. */
 export const TINY_TOKENIZER = JSON.parse(
   readFileSync(repoPath('test/data/tiny-tokenizer.json'), 'utf8'),
-) as Record<string, unknown>;
+) as Record<string, unknown> & { readonly model: Record<string, unknown> };
 
 /** A temporary folder with `checkpoint` in it: a tiny random model of that architecture, with a tokenizer. */
 export async function tinyCheckpoint(architecture = 'bert'): Promise<string> {

@@ -193,6 +193,10 @@ export class Coordinator {
       if (run.state.phase === 'aggregating' && run.state.dueMs === 0)
         this.#publisher.publish(run, run.state.round);
       run.start();
+      if (run.state.phase !== 'done')
+        run.send({ type: 'restarted' }).catch((error: unknown) => {
+          this.logger.error({ err: error, run: run.runId }, 'deadlines could not be looked over');
+        });
     }
   }
 

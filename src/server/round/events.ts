@@ -40,6 +40,8 @@ export type RunEvent =
     }
   | { readonly type: 'evaluated'; readonly at: number; readonly silo: string; readonly taskId: string }
   | { readonly type: 'stop'; readonly at: number; readonly reason: string }
+  /** The coordinator was started again: its clock may not be the one of before. */
+  | { readonly type: 'restarted'; readonly at: number }
   /** `hold`: the running round too. */
   | { readonly type: 'pause'; readonly at: number; readonly reason: string; readonly hold: boolean }
   | { readonly type: 'resume'; readonly at: number }

@@ -73,6 +73,7 @@ type Teller<T extends RunEvent['type']> = (
 
 const TELLERS: { readonly [T in RunEvent['type']]: Teller<T> } = {
   tick: () => undefined,
+  restarted: () => undefined,
   begin: (before) => ({
     kind: 'run.created',
     round: 0,

@@ -5,6 +5,7 @@ import type { RunEvent, RunEventOf } from './events.js';
 import { advance, assignTo, end, settle } from './phases.js';
 import { pause, resume } from './pause.js';
 import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
+import { restarted } from './restarted.js';
 import { refuseRollback, rollback, rolledBack, rollbackFailed } from './rollback.js';
 import type { RunState, TaskState } from './state.js';
 import { insertSorted, taskOf, withTasks } from './tasks.js';
@@ -37,6 +38,7 @@ const HANDLERS: { readonly [T in Handled['type']]: Handler<T> } = {
   aggregated,
   'aggregation-failed': aggregationFailed,
   evaluated: (state, event) => dropEvaluation(state, event.taskId, event.at),
+  restarted: (state, event) => unchanged(restarted(state, event.at)),
   stop: (state, event) => (isOver(state) ? unchanged(state) : end(state, 'stopped', event.reason)),
   pause: (state, event) => (isOver(state) ? unchanged(state) : pause(state, event)),
   resume: (state, event) => then(resume(state, event.at), (now) => proceed(now, event.at)),

@@ -23,7 +23,9 @@ const sleep = (signal) =>
 LocalTrainer.prototype.train = async function ({ adapter, seed, signal, data }) {
   await sleep(signal);
   const tensors = adapter.map((tensor) => {
-    const hash = createHash('sha256').update(JSON.stringify([seed, tensor.name])).digest();
+    const hash = createHash('sha256')
+      .update(JSON.stringify([seed, tensor.name]))
+      .digest();
     const phase = hash.readUInt32LE(0) / 2 ** 32;
     return {
       ...tensor,

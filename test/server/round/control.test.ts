@@ -236,3 +236,29 @@ describe('a state that an older fedrot stored', () => {
     expect(state).toEqual(running().state);
   });
 });
+
+describe('a start after the clock was set back', () => {
+  it('leaves no deadline further off than it could be', () => {
+    const table = new Table(policy({}, NO_EVALUATION));
+    table.at = 3_600_000;
+    table.join('a', 'b');
+    table.send({ type: 'restarted', at: 1000 });
+    expect(table.state).toMatchObject({ phase: 'collecting', dueMs: 2000 });
+  });
+
+  it('changes nothing otherwise', () => {
+    const table = running();
+    table.at = 400;
+    const before = table.state;
+    expect(table.send({ type: 'restarted', at: 400 }).state).toEqual(before);
+  });
+
+  it('shortens waiting for evaluators too', () => {
+    const table = new Table(policy({}, { every: 1, timeoutMs: 500 }));
+    table.at = 3_600_000;
+    table.evaluator('e').join('a', 'b');
+    expect(table.state.phase).toBe('evaluating');
+    table.send({ type: 'restarted', at: 10 });
+    expect(table.state).toMatchObject({ dueMs: 510, evaluations: [{ deadlineMs: 510 }] });
+  });
+});
