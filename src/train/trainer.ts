@@ -12,8 +12,9 @@ import { makeOptimizer } from './optimizers/make-optimizer.js';
 import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
 import { openRuntime, type Runtime, type RuntimeTensor } from './ort.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
+import type { ActivationStore } from './prefix/cache.js';
 import { PrefixRunner } from './prefix/prefix-runner.js';
-import type { PrefixSplit } from './prefix/split.js';
+import { forwardRest, type PrefixSplit } from './prefix/split.js';
 import type {
   Batch,
   EvaluateOptions,
@@ -35,11 +36,16 @@ interface Slot {
   anchor: Float32Array;
 }
 
+/** A store of activations for what a split's prefix computes; used in evaluations too. */
+export type OpenStore = (split: PrefixSplit) => ActivationStore;
+
 /** What TrainSession does, in the caller's thread (ONNX Runtime blocks it): session-worker.ts runs it in a thread of its own. */
 export class Trainer {
   readonly #graphs: TrainerGraphs;
   readonly #options: SessionOptions;
   readonly #prefixes: PrefixRunner | undefined;
+  /** Takes the prefix's result as an input; only with a store of the caller's. */
+  readonly #scoring: Model | undefined;
   readonly #slots: readonly Slot[];
   #training: Runtime | undefined;
   #forward: Runtime | undefined;
@@ -49,17 +55,24 @@ export class Trainer {
   #states: OptimizerState[] = [];
   #loaded = false;
 
-  private constructor(options: SessionOptions, graphs: TrainerGraphs, slots: readonly Slot[]) {
+  private constructor(
+    options: SessionOptions,
+    graphs: TrainerGraphs,
+    slots: readonly Slot[],
+    openStore?: OpenStore,
+  ) {
     this.#options = options;
     this.#graphs = graphs;
     this.#slots = slots;
     const { split } = graphs;
     const { prefixCache } = options;
     if (split !== undefined && prefixCache !== undefined)
-      this.#prefixes = new PrefixRunner(split, prefixCache);
+      this.#prefixes = new PrefixRunner(split, prefixCache, openStore?.(split));
+    if (split !== undefined && openStore !== undefined) this.#scoring = forwardRest(graphs.forward, split);
   }
 
-  static async open(options: SessionOptions): Promise<Trainer> {
+  /** `openStore`: where activations are kept instead of in a cache of the trainer's own; needs `prefixCache`. */
+  static async open(options: SessionOptions, openStore?: OpenStore): Promise<Trainer> {
     checkOptions(options);
     const parameters = sessionParameters(options);
     const graphs = await buildGraphs(options, parameters);
@@ -68,7 +81,7 @@ export class Trainer {
       data: new Float32Array(),
       anchor: new Float32Array(),
     }));
-    return new Trainer(options, graphs, slots);
+    return new Trainer(options, graphs, slots, openStore);
   }
 
   /** Part of a step's weight products that caching the frozen layers saves, 0 to 1; 0 without it. */
@@ -206,8 +219,10 @@ export class Trainer {
   async evaluate(batch: Batch, options: EvaluateOptions = {}): Promise<EvaluationResult> {
     const { forward, logits, inputs, loss } = this.#graphs;
     const wanted = options.logits ?? true;
-    this.#forward ??= await this.#openGraph(forward);
-    const fed = this.#feeds(batch, inputs, forward);
+    const graph = this.#scoring ?? forward;
+    this.#forward ??= await this.#openGraph(graph);
+    const fed = this.#feeds(batch, inputs, graph);
+    if (graph !== forward) await this.#addPrefix(fed, batch);
     const results = await this.#forward.run(fed, [
       ...(wanted ? [logits] : []),
       LOSS_SUM,
@@ -260,6 +275,15 @@ export class Trainer {
     return Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name)));
   }
 
+  /** What the layers below the first adapted one give, where it is cached. */
+  async #addPrefix(feeds: Record<string, RuntimeTensor>, batch: Batch): Promise<void> {
+    const { split, inputs } = this.#graphs;
+    if (split === undefined || this.#prefixes === undefined) return;
+    feeds[split.value] = await this.#prefixes.run(batch, this.#feeds(batch, inputs, split.prefix), () =>
+      this.#openPrefix(split),
+    );
+  }
+
   async #run(
     batch: Batch,
     dropoutSeed: readonly (string | number)[] | undefined,
@@ -273,10 +297,7 @@ export class Trainer {
       ...this.#feeds(batch, inputs, graph),
       ...dropoutFeeds(graph.graph.inputs, this.#options, sizes, dropoutSeed),
     };
-    if (split !== undefined && this.#prefixes !== undefined)
-      feeds[split.value] = await this.#prefixes.run(batch, this.#feeds(batch, inputs, split.prefix), () =>
-        this.#openPrefix(split),
-      );
+    await this.#addPrefix(feeds, batch);
     const results = await this.#training.run(feeds, [LOSS, ...names]);
     return {
       loss: Number(results[LOSS]?.data[0] ?? NaN),

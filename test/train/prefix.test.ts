@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ActivationCache } from '../../src/train/prefix/cache.js';
+import { openInlineSession } from '../../src/train/inline-session.js';
+import { ActivationCache, type ActivationStore } from '../../src/train/prefix/cache.js';
 import type { Batch, LoraSite, PrefixCacheOptions } from '../../src/train/session-types.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { worstDifference } from './support/finite-differences.js';
@@ -97,6 +98,43 @@ describe('cached frozen layers', () => {
     expect(worstDifference(await steps(cached), await steps(plain))).toBeLessThan(1e-5);
     await plain.close();
     await cached.close();
+  });
+});
+
+describe('a store of the caller’s', () => {
+  it('serves steps and evaluations, and a second session computes nothing that it holds', async () => {
+    const kept = new Map<string, Float32Array>();
+    let computed = 0;
+    const openStore = (): ActivationStore => ({
+      full: false,
+      has: (key) => kept.has(key),
+      get: (key) => kept.get(key),
+      set: (key, values) => {
+        computed++;
+        kept.set(key, values);
+      },
+      close: () => undefined,
+    });
+    const options = { folder, lora: [site('above')], dense: [], threads: 1 };
+    const plain = await open([site('above')]);
+    const batch = batchOf([5, 2, 4], 5);
+    const [expected, scored] = [await plain.gradients(batch), await plain.evaluate(batch)];
+    for (const fresh of [3, 0]) {
+      const trainer = await openInlineSession({ ...options, prefixCache: { memoryBytes: 0 } }, openStore);
+      await trainer.load(factors(trainer.parameters));
+      const evaluation = await trainer.evaluate(batch);
+      expect(evaluation.lossSum).toBeCloseTo(scored.lossSum, 5);
+      expect(worstDifference(evaluation.logits.data, scored.logits.data)).toBeLessThan(1e-5);
+      expect(computed).toBe(fresh);
+      const { gradients } = await trainer.gradients(batch);
+      gradients.forEach(({ name, data }, k) =>
+        expect(worstDifference(data, expected.gradients[k]?.data ?? []), name).toBeLessThan(1e-5),
+      );
+      expect(computed).toBe(fresh);
+      computed = 0;
+      await trainer.close();
+    }
+    await plain.close();
   });
 });
 

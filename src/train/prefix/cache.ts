@@ -4,13 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PrefixCacheOptions } from '../session-types.js';
 
+/** Where activations are kept by example: a cache of one session, or a file that a whole study shares. */
+export interface ActivationStore {
+  /** Whether something found no room. */
+  readonly full: boolean;
+  has(key: string): boolean;
+  get(key: string): Float32Array | undefined;
+  /** May keep the array itself, or nothing. */
+  set(key: string, values: Float32Array): void;
+  close(): void;
+}
+
 type Place = { readonly values: Float32Array } | { readonly offset: number; readonly length: number };
 
 /**
  * Activations by example, in memory and then in a file, up to the bytes allowed. What comes first stays: epochs ask for all examples in
  * turn, and forgetting the least recent one would forget each just before it is asked for.
  */
-export class ActivationCache {
+export class ActivationCache implements ActivationStore {
   readonly #places = new Map<string, Place>();
   readonly #options: PrefixCacheOptions;
   #memory = 0;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Runtime, RuntimeTensor } from '../ort.js';
 import type { Batch, IntTensor, PrefixCacheOptions } from '../session-types.js';
-import { ActivationCache } from './cache.js';
+import { ActivationCache, type ActivationStore } from './cache.js';
 
 const MASK = 'attention_mask';
 
@@ -18,14 +18,18 @@ interface Row {
  * attention_mask), so that they fit batches of other lengths; padding is filled with zeros, which masked positions do not feel.
  */
 export class PrefixRunner {
-  readonly #cache: ActivationCache;
+  readonly #cache: ActivationStore;
   readonly #value: string;
   readonly #width: number;
   /** Only fill keeps anything. */
   readonly #ahead: boolean;
 
-  constructor(split: { readonly value: string; readonly width: number }, options: PrefixCacheOptions) {
-    this.#cache = new ActivationCache(options);
+  constructor(
+    split: { readonly value: string; readonly width: number },
+    options: PrefixCacheOptions,
+    store: ActivationStore = new ActivationCache(options),
+  ) {
+    this.#cache = store;
     this.#value = split.value;
     this.#width = split.width;
     this.#ahead = options.fill === 'ahead';

@@ -57,18 +57,26 @@ export function splitPrefix(
   if (best === undefined || best.left >= total) return undefined;
   const { value, width, left } = best;
   const info: ValueInfo = { name: value, type: 'float', dims: [...axes, width] };
-  const cut = nodes.filter((node) => producer.get(value) !== node);
-  const rest: Model = {
-    ...training,
-    graph: { ...training.graph, nodes: cut, inputs: [...training.graph.inputs, info] },
-  };
   return {
     value,
     width,
     prefix: pruneTo(training, [info]),
-    rest: pruneTo(rest, training.graph.outputs),
+    rest: cutAt(training, info),
     share: 1 - left / total,
   };
+}
+
+/** A graph that takes one of its values as an input, without what it was computed from. */
+function cutAt(model: Model, value: ValueInfo): Model {
+  const { nodes, inputs, outputs } = model.graph;
+  const cut = nodes.filter((node) => !node.outputs.includes(value.name));
+  return pruneTo({ ...model, graph: { ...model.graph, nodes: cut, inputs: [...inputs, value] } }, outputs);
+}
+
+/** The forward graph of the same model with the prefix's result as an input. */
+export function forwardRest(forward: Model, { value, rest }: Pick<PrefixSplit, 'value' | 'rest'>): Model {
+  const info = rest.graph.inputs.find(({ name }) => name === value);
+  return info === undefined ? forward : cutAt(forward, info);
 }
 
 const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'MatMulNBits']);
