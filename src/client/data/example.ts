@@ -9,6 +9,8 @@ export interface Example {
   readonly completion?: string;
   /** The text by words, each with its label. */
   readonly words?: readonly { readonly word: string; readonly tag: string }[];
+  /** Value of the field that a simulation divides the examples by. */
+  readonly group?: string;
   /** Where it ends in its file, from 1: for error messages. */
   readonly line: number;
 }

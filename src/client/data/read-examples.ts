@@ -9,6 +9,8 @@ export interface ReadOptions {
   /** Default auto. */
   readonly format?: DataFormat;
   readonly columns: ColumnNames;
+  /** Field that goes to Example.group; default none. */
+  readonly group?: string | undefined;
 }
 
 type Reader = (path: string) => AsyncIterable<Row>;
@@ -120,10 +122,13 @@ function exampleOf(row: Row, columns: ColumnNames, path: string): Example {
  */
 export async function readExamples(
   path: string,
-  { format = 'auto', columns }: ReadOptions,
+  { format = 'auto', columns, group }: ReadOptions,
 ): Promise<Example[]> {
   const examples: Example[] = [];
-  for await (const row of readerOf(path, format)(path)) examples.push(exampleOf(row, columns, path));
+  for await (const row of readerOf(path, format)(path)) {
+    const example = exampleOf(row, columns, path);
+    examples.push(group === undefined ? example : { ...example, group: field(row, group, path) });
+  }
   if (examples.length === 0) throw new FedrotError('data_empty', `${path}: holds no examples`);
   return examples;
 }

