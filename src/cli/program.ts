@@ -76,6 +76,11 @@ const ENTRIES: readonly Entry[] = [
     load: () => import('./commands/consent.js'),
   },
   {
+    name: 'simulate',
+    summary: 'compare methods and settings on this machine: a grid of federated runs',
+    load: () => import('./commands/simulate.js'),
+  },
+  {
     name: 'demo',
     summary: 'the whole thing on this machine, on real e-mails',
     load: () => import('./commands/demo.js'),

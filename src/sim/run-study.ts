@@ -22,10 +22,19 @@ export interface RunStudyOptions {
   readonly cache: string;
   /** Default the machine's cores; each computes on one thread. Results do not depend on it. */
   readonly workers?: number | undefined;
+  /** Default true; false only reads what is there. */
+  readonly compute?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: StudyProgress) => void) | undefined;
   /** Called with every new result. */
   readonly onResult?: ((result: TrialResult) => void) | undefined;
+}
+
+export interface StudyResults {
+  /** In the grid's order. */
+  readonly done: readonly TrialResult[];
+  /** Trials of the grid without a result. */
+  readonly missing: number;
 }
 
 export const RESULTS_FILE = 'results.jsonl';
@@ -52,7 +61,7 @@ function preparations(trials: readonly Trial[]): Job[] {
  * Runs what the grid has and results.jsonl lacks, and returns the results of the whole grid in its order. Throws what expandGrid and reading
  * the data throw, before anything is computed; cancelled where the signal ends it: results in hand are kept.
  */
-export async function runStudy(study: Study, options: RunStudyOptions): Promise<TrialResult[]> {
+export async function runStudy(study: Study, options: RunStudyOptions): Promise<StudyResults> {
   const trials = expandGrid(study);
   const group = groupField(study);
   mkdirSync(options.out, { recursive: true });
@@ -92,14 +101,20 @@ export async function runStudy(study: Study, options: RunStudyOptions): Promise<
     doneTrials++;
     tell();
   };
+  if (options.compute === false) return collect();
   tell();
   const hooks = { onRound, onDone, signal: options.signal };
   await performJobs(preparations(missing.map(({ trial }) => trial)), workers, setup, hooks);
   const jobs = missing.map(({ id, trial }): Job => ({ kind: 'trial', id, trial }));
   await performJobs(jobs, workers, setup, hooks);
-  return named.flatMap(({ id, trial }) => {
-    const result = known.get(id);
-    // Named as this study names it: the file may be older.
-    return result === undefined ? [] : [{ ...result, trial }];
-  });
+  return collect();
+
+  function collect(): StudyResults {
+    const done = named.flatMap(({ id, trial }) => {
+      const result = known.get(id);
+      // Named as this study names it: the file may be older.
+      return result === undefined ? [] : [{ ...result, trial }];
+    });
+    return { done, missing: named.length - done.length };
+  }
 }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { ClientConfigInput } from '../../client/config.js';
 import type { DemoOptions } from '../demo-options.js';
+import { dirichletSplit, holdOut } from '../../sim/partition/dirichlet.js';
 import { loadCorpus, type Example } from './corpus.js';
 import type { DemoLayout } from './layout.js';
-import { dirichletSplit, holdOut } from '../../sim/partition/dirichlet.js';
 
 /** Fewer examples than this teach a silo nothing; the split is redrawn. */
 const MIN_EXAMPLES = 20;

@@ -4,9 +4,18 @@ export interface Point {
   readonly y: number | null;
 }
 
+/** How far values spread around a point of a line. */
+export interface Spread {
+  readonly x: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface Series {
   readonly name: string;
   readonly points: readonly Point[];
+  /** Drawn as a band behind the line. */
+  readonly band?: readonly Spread[];
   /** `reference` is drawn dashed and quiet, to compare with. Default `main`. */
   readonly role?: 'main' | 'reference';
 }
@@ -20,6 +29,8 @@ export interface Axis {
   /** Ends of the axis; what is left out comes from the data. */
   readonly min?: number;
   readonly max?: number;
+  /** Distances by ratio; all values must be above 0. Default linear. */
+  readonly scale?: 'linear' | 'log';
   /** Ticks at whole numbers only. */
   readonly integer?: boolean;
 }

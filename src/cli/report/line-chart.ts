@@ -1,7 +1,7 @@
 import { extent } from 'd3-array';
-import { scaleLinear, type ScaleLinear } from 'd3-scale';
-import { line } from 'd3-shape';
-import type { Axis, LineChart, Point, Series } from './chart.js';
+import { scaleLinear, scaleLog, type ScaleLinear, type ScaleLogarithmic } from 'd3-scale';
+import { area, line } from 'd3-shape';
+import type { Axis, LineChart, Point, Series, Spread } from './chart.js';
 import { element, escapeMarkup } from './markup.js';
 
 /** Units of the viewBox; text is 12 of them, which stays readable where a phone shows the chart 340 px wide. */
@@ -10,7 +10,7 @@ const HEIGHT = 260;
 const MARGIN = { top: 12, right: 16, bottom: 40, left: 52 };
 const COLOURS = 8;
 
-type Scale = ScaleLinear<number, number>;
+type Scale = ScaleLinear<number, number> | ScaleLogarithmic<number, number>;
 interface Known {
   readonly x: number;
   readonly y: number;
@@ -27,6 +27,11 @@ function domain(axis: Axis, values: readonly number[]): [number, number] {
   // One value only: a line in the middle.
   const around = low === 0 ? 1 : Math.abs(low) * 0.1;
   return [axis.min ?? low - around, Math.max(high, low) + around];
+}
+
+function makeScale(axis: Axis, values: readonly number[], range: readonly [number, number]): Scale {
+  const ends = domain(axis, values);
+  return axis.scale === 'log' ? scaleLog(ends, range) : scaleLinear(ends, range);
 }
 
 function ticksOf(scale: Scale, axis: Axis, count: number): number[] {
@@ -87,6 +92,11 @@ function drawSeries(chart: LineChart, series: Series, index: number, x: Scale, y
     .x((point) => x(point.x))
     .y((point) => y(point.y ?? 0))
     .digits(2)(series.points);
+  const band = area<Spread>()
+    .x((spread) => x(spread.x))
+    .y0((spread) => y(spread.low))
+    .y1((spread) => y(spread.high))
+    .digits(2)(series.band ?? []);
   const points = known(series.points);
   // Many points make a line by themselves; dots are for few, and carry the tooltip.
   const radius = points.length > 60 ? 0 : 3;
@@ -104,6 +114,7 @@ function drawSeries(chart: LineChart, series: Series, index: number, x: Scale, y
     ),
   );
   return element('g', { class: styleOf(series, index) }, [
+    ...(band === null ? [] : [element('path', { d: band, class: 'band' })]),
     ...(path === null ? [] : [element('path', { d: path })]),
     ...dots,
   ]);
@@ -122,20 +133,18 @@ function legend(series: readonly Series[]): string {
 /** The chart as an HTML figure with inline SVG; colours come from the page's CSS (theme.ts). */
 export function renderLineChart(chart: LineChart): string {
   const points = chart.series.flatMap((series) => known(series.points));
-  const x = scaleLinear(
-    domain(
-      chart.x,
-      points.map((point) => point.x),
-    ),
+  const spreads = chart.series.flatMap(({ band = [] }) => band.flatMap(({ low, high }) => [low, high]));
+  const x = makeScale(
+    chart.x,
+    points.map((point) => point.x),
     [MARGIN.left, WIDTH - MARGIN.right],
   );
-  const y = scaleLinear(
-    domain(
-      chart.y,
-      points.map((point) => point.y),
-    ),
+  const y = makeScale(
+    chart.y,
+    [...points.map((point) => point.y), ...spreads],
     [HEIGHT - MARGIN.bottom, MARGIN.top],
-  ).nice(5);
+  );
+  y.nice(5);
   const drawing =
     points.length === 0
       ? element('text', { x: WIDTH / 2, y: HEIGHT / 2, 'text-anchor': 'middle', class: 'label' }, 'no values')

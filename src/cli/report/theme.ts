@@ -29,6 +29,7 @@ figure svg{display:block;width:100%;height:auto;margin-top:8px}
 .grid{stroke:var(--line)}.axis{stroke:var(--strong)}
 ${series}
 .series path{fill:none;stroke:var(--colour);stroke-width:2.25;stroke-linejoin:round;stroke-linecap:round}
+.series .band{fill:var(--colour);stroke:none;opacity:.15}
 .series circle{fill:var(--card);stroke:var(--colour);stroke-width:2}
 .reference path{stroke-dasharray:5 5;stroke-width:1.75}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 16px;margin:8px 0 0;padding:0;font-size:.875rem}

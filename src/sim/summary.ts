@@ -1,0 +1,101 @@
+import { settingKey, varyingAxes } from './axes.js';
+import type { Trial } from './grid.js';
+import type { TrialResult, VersionResult } from './results.js';
+import { statistic, type Statistic } from './statistics.js';
+
+type Measure = Exclude<keyof VersionResult, 'version'>;
+
+/** A method in one setting, over the seeds. Accuracies are shares from 0 to 1. */
+export interface MethodSummary {
+  readonly method: string;
+  readonly trials: number;
+  /** Of them ended in failure: their last accuracy still counts. */
+  readonly failed: number;
+  readonly first: Statistic | undefined;
+  readonly final: Statistic | undefined;
+  /** Of the same seed: this method minus the baseline; absent for the baseline itself. */
+  readonly firstDifference: Statistic | undefined;
+  readonly finalDifference: Statistic | undefined;
+  /** Means over the rounds after the first, and over the seeds; squared, relative to ‖ΔW*‖². */
+  readonly squaredError: Statistic | undefined;
+  readonly squaredErrorFedit: Statistic | undefined;
+  readonly squaredErrorBound: Statistic | undefined;
+  /** By version, over the seeds. */
+  readonly curve: (measure: Measure) => readonly { readonly version: number; readonly value: Statistic }[];
+}
+
+export interface SettingSummary {
+  /** What tells it apart from the others; '' where there is one only. */
+  readonly label: string;
+  /** Any of its trials. */
+  readonly trial: Trial;
+  readonly methods: readonly MethodSummary[];
+}
+
+const last = (result: TrialResult): number | null =>
+  result.versions.reduce<number | null>((value, { accuracy }) => accuracy ?? value, null);
+
+const first = (result: TrialResult): number | null =>
+  result.versions.find(({ version }) => version === 1)?.accuracy ?? null;
+
+const after = (result: TrialResult, measure: Measure): number | undefined =>
+  statistic(result.versions.filter(({ version }) => version > 1).map((one) => one[measure]))?.mean;
+
+function group<T>(items: readonly T[], key: (item: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const known = groups.get(key(item));
+    if (known === undefined) groups.set(key(item), [item]);
+    else known.push(item);
+  }
+  return [...groups.values()];
+}
+
+function summarizeMethod(results: readonly TrialResult[], baseline: readonly TrialResult[]): MethodSummary {
+  const difference = (value: (result: TrialResult) => number | null): Statistic | undefined =>
+    statistic(
+      results.map((result) => {
+        const other = baseline.find(({ trial }) => trial.seed === result.trial.seed);
+        const [own, plain] = [value(result), other === undefined ? null : value(other)];
+        return other === result || own === null || plain === null ? null : own - plain;
+      }),
+    );
+  return {
+    method: results[0]?.trial.methodName ?? '',
+    trials: results.length,
+    failed: results.filter(({ outcome }) => outcome === 'failed').length,
+    first: statistic(results.map(first)),
+    final: statistic(results.map(last)),
+    firstDifference: difference(first),
+    finalDifference: difference(last),
+    squaredError: statistic(results.map((result) => after(result, 'squaredError'))),
+    squaredErrorFedit: statistic(results.map((result) => after(result, 'squaredErrorFedit'))),
+    squaredErrorBound: statistic(results.map((result) => after(result, 'squaredErrorBound'))),
+    curve: (measure) => {
+      const versions = [...new Set(results.flatMap((result) => result.versions.map((one) => one.version)))];
+      return versions
+        .sort((a, b) => a - b)
+        .flatMap((version) => {
+          const value = statistic(
+            results.map((result) => result.versions.find((one) => one.version === version)?.[measure]),
+          );
+          return value === undefined ? [] : [{ version, value }];
+        });
+    },
+  };
+}
+
+/** Results by setting and method, in their order. `baseline`: the name of the method that others are compared with. */
+export function summarize(results: readonly TrialResult[], baseline: string): SettingSummary[] {
+  const axes = varyingAxes(results.map(({ trial }) => trial));
+  return group(results, ({ trial }) => settingKey(trial)).flatMap((setting) => {
+    const [one] = setting;
+    if (one === undefined) return [];
+    const plain = setting.filter(({ trial }) => trial.methodName === baseline);
+    return {
+      label: axes.map(({ text }) => text(one.trial)).join(', '),
+      trial: one.trial,
+      methods: group(setting, ({ trial }) => trial.methodName).map((each) => summarizeMethod(each, plain)),
+    };
+  });
+}
