@@ -19,7 +19,10 @@ export class SessionPool {
       const name = JSON.stringify([key, options]);
       let session = this.#sessions.get(name);
       this.#sessions.delete(name);
-      session ??= await openInlineSession({ ...options, prefixCache: { memoryBytes: 0 } }, openStore);
+      session ??= await openInlineSession(
+        { ...options, prepacking: true, prefixCache: { memoryBytes: 0 } },
+        openStore,
+      );
       this.#sessions.set(name, session);
       for (const [oldest, old] of this.#sessions) {
         if (this.#sessions.size <= MOST) break;

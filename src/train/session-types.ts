@@ -54,6 +54,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** False where several processes share the cores. Default false. */
   readonly spinning?: boolean;
+  /** Keeps frozen matrices rearranged in memory: steps are about a sixth quicker, for a copy of the weights. Default false. */
+  readonly prepacking?: boolean;
 }
 
 export interface PrefixCacheOptions {

@@ -257,8 +257,8 @@ export class Trainer {
   }
 
   #openGraph(model: Model): Promise<Runtime> {
-    const { folder, threads = 1, spinning = false } = this.#options;
-    return openRuntime(encodeModel(model), { folder, threads, spinning });
+    const { folder, threads = 1, spinning = false, prepacking = false } = this.#options;
+    return openRuntime(encodeModel(model), { folder, threads, spinning, prepacking });
   }
 
   async #openPrefix({ prefix }: PrefixSplit): Promise<Runtime> {
