@@ -118,6 +118,14 @@ export const clientConfigSchema = z
     folder: path
       .default('./fedrot-silo')
       .describe('folder for the base model, adapters and finished updates'),
+    rank: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe(
+        "LoRA rank that this silo trains with where the run's is larger; the method must allow ranks of the silos' own",
+      ),
     threads: z
       .int()
       .min(1)

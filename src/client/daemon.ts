@@ -20,6 +20,8 @@ import { credentialFolder, partySecurity, type PartySecurity } from './link/part
 import { serveMetrics } from './metrics-server.js';
 import { SiloMetrics } from './metrics.js';
 import { watchAssignments } from './link/watch.js';
+import { MergedBases } from './merged-bases.js';
+import { OwnFactors } from './own-factors.js';
 import { performTask, siloFolders, type Workshop } from './perform-task.js';
 import { ResourceLimits } from './resource-limits.js';
 import { Spool } from './spool.js';
@@ -115,6 +117,7 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
       spinning: config.spinning,
       prefixCache: { ...config.training, folder: await emptyFolder(folders.activations) },
     });
+  const limits = new ResourceLimits(config.limits, config.folder, clock);
   const workshop: Workshop = {
     connection,
     data,
@@ -130,7 +133,15 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     bundleFolder: folders.bundles,
     scrambleBasis: config.scrambleBasis,
     journal,
-    limits: new ResourceLimits(config.limits, config.folder, clock),
+    rank: config.rank,
+    own: new OwnFactors(folders.own),
+    bases: new MergedBases({
+      folder: folders.bases,
+      clock,
+      logger,
+      requireDisk: (bytes) => limits.requireDisk(bytes),
+    }),
+    limits,
     accept: config.accept,
     consents: new Consents(folders.consents),
     ...(party.credential && {

@@ -7,22 +7,24 @@ import type { Journal } from '../evidence/journal.js';
 import { sha256Hex } from '../evidence/sha256.js';
 import type { Logger } from '../log.js';
 import type { Bundle } from '../model/bundle.js';
-import type { AdapterRef } from '../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
 import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
-import { parseRunSpec, type RunSpec } from '../run-spec.js';
+import { loraScale, parseRunSpec, type RunSpec } from '../run-spec.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import type { DataPart, DataSet } from './data/data-set.js';
 import { failureReport } from './failure-report.js';
+import { atRank, keptTensors, loraOfRank, ownRank, sharedTensors, withOwn } from './fit-task.js';
 import type { Consents } from './accept/consents.js';
 import type { AcceptRules } from './config.js';
 import type { SiloMetrics } from './metrics.js';
 import type { TrustedSigners } from './link/bundle-signature.js';
 import type { Connection } from './link/connection.js';
-import { fetchAdapter, keepOnlyAdapter } from './link/fetch-adapter.js';
+import { fetchAdapter, fetchTensorFile, keepOnlyAdapter } from './link/fetch-adapter.js';
 import { fetchBundle } from './link/fetch-bundle.js';
 import { journalled, type Outgoing } from './link/journalled.js';
 import { checkUpdateSize, submitUpdate } from './link/submit-update.js';
+import type { MergedBases } from './merged-bases.js';
+import type { OwnFactors } from './own-factors.js';
 import { ProgressReporter } from './progress-reporter.js';
 import type { ResourceLimits } from './resource-limits.js';
 import type { Spool, SpooledUpdate } from './spool.js';
@@ -42,6 +44,12 @@ export interface Workshop {
   readonly adapterFolder: string;
   readonly bundleFolder: string;
   readonly scrambleBasis: boolean;
+  /** LoRA rank that the silo trains with where the run's is larger and the method allows it. */
+  readonly rank?: number | undefined;
+  /** Factors that stay with the silo. */
+  readonly own: OwnFactors;
+  /** Bases with what versions have merged. */
+  readonly bases: MergedBases;
   /** Everything that leaves the silo. */
   readonly journal: Journal;
   readonly limits: ResourceLimits;
@@ -62,12 +70,9 @@ interface Prepared {
   readonly adapter: readonly NamedTensor[];
 }
 
-/** What this silo can do; anything else that a method asks for is refused (src/align/instructions.ts has all). */
-const instructionsSchema = siloInstructionsSchema.pick({ train: true, ownRank: true }).strict();
-
 function parseInstructions(json: string): SiloInstructions {
   if (json === '') return { train: 'both' };
-  const parsed = instructionsSchema.safeParse(parseJson(json, 'instructions'));
+  const parsed = siloInstructionsSchema.safeParse(parseJson(json, 'instructions'));
   if (parsed.success) return parsed.data;
   throw new FedrotError(
     'option_invalid',
@@ -96,6 +101,12 @@ function requireHash(bundle: string): string {
   throw new FedrotError('option_invalid', 'the coordinator names a bundle by something that is no SHA-256');
 }
 
+/** The same of runs. */
+function requireRunName(runId: string): void {
+  if (!/^[a-z0-9][a-z0-9._-]{0,62}$/.test(runId))
+    throw new FedrotError('option_invalid', 'the coordinator names a run by something that is no name');
+}
+
 function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
   const found = data[part];
   if (found !== undefined) return found;
@@ -106,7 +117,7 @@ function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
 }
 
 async function prepare(
-  task: { readonly adapter?: AdapterRef | null; readonly bundleSha256: string },
+  task: Pick<TrainTask | EvaluateTask, 'adapter' | 'bundleSha256' | 'merges'>,
   spec: RunSpec,
   workshop: Workshop,
   signal: AbortSignal,
@@ -114,10 +125,20 @@ async function prepare(
   const { connection, bundleFolder, adapterFolder, limits, signers, accept, consents, clock } = workshop;
   const ref = required(task.adapter, 'an adapter');
   const bundleSha256 = requireHash(task.bundleSha256);
+  requireRunName(ref.runId);
   await consents.require({ runId: ref.runId, bundle: bundleSha256, spec }, accept, clock.now());
   await limits.requireDisk(ref.bytes);
   const requireDisk = (bytes: number): Promise<void> => limits.requireDisk(bytes);
-  const bundle = await fetchBundle(connection, bundleFolder, bundleSha256, signal, { signers, requireDisk });
+  const fetched = await fetchBundle(connection, bundleFolder, bundleSha256, signal, { signers, requireDisk });
+  const bundle = await workshop.bases.base(fetched, {
+    runId: ref.runId,
+    scale: loraScale(spec.lora),
+    merges: task.merges,
+    fetch: (merge) => {
+      const part = { ...merge, runId: ref.runId, part: 'ADAPTER_PART_MERGE' } as const;
+      return fetchTensorFile(connection, adapterFolder, part, signal);
+    },
+  });
   const adapter = await fetchAdapter(connection, adapterFolder, ref, signal);
   await keepOnlyAdapter(adapterFolder, ref);
   return { bundle, spec, adapter };
@@ -139,8 +160,13 @@ async function trainedUpdate(
   checkUpdateSize(elements * (spec.wireDType === 'f32' ? 4 : 2), await connection.session());
   progress.report({ phase: 'preparing', totalSteps: spec.training.localSteps });
   const seed = [spec.seed, connection.silo, task.round];
+  const rank = ownRank(workshop.rank, spec, instructions);
+  const published = prepared.adapter;
+  const kept = await workshop.own.load(task.runId, task.round);
   const result = await trainer.train({
     ...prepared,
+    spec: { ...spec, lora: loraOfRank(spec.lora, rank) },
+    adapter: atRank(withOwn(published, kept), rank, instructions),
     data,
     instructions,
     round: task.round,
@@ -153,7 +179,11 @@ async function trainedUpdate(
     },
   });
   logger.info({ ...result.metrics, examples: result.examples }, 'trained');
-  const tensors = workshop.scrambleBasis ? scrambleBasis(result.tensors, ...seed) : result.tensors;
+  const own = keptTensors(result.tensors, instructions);
+  if (own.length > 0) await workshop.own.keep(task.runId, task.round, own);
+  const whole = (instructions.share ?? 'both') === 'both';
+  const trained = workshop.scrambleBasis && whole ? scrambleBasis(result.tensors, ...seed) : result.tensors;
+  const tensors = [...sharedTensors(trained, published, instructions)];
   const update = await spool.put(task, { ...result, tensors }, spec.wireDType);
   await training.clear(task);
   return update;
@@ -194,6 +224,7 @@ async function performEvaluation(
   progress.report({ phase: 'preparing' });
   const { examples, loss, accuracy, metrics } = await trainer.evaluate({
     ...prepared,
+    adapter: withOwn(prepared.adapter, await workshop.own.load(task.runId)),
     data,
     signal,
     onProgress: (step) => {
@@ -306,5 +337,7 @@ export function siloFolders(folder: string) {
     updates: join(folder, 'updates'),
     training: join(folder, 'training'),
     activations: join(folder, 'activations'),
+    own: join(folder, 'own'),
+    bases: join(folder, 'bases'),
   };
 }

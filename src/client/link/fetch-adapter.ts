@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
+import type { AdapterPartInput } from '../../rpc/gen/fedrot/v1/AdapterPart.js';
 import type { AdapterRef } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { TensorStream } from '../../rpc/gen/fedrot/v1/TensorStream.js';
 import { canonicalHeader, payloadBytes } from '../../tensor/canonical.js';
@@ -27,16 +28,26 @@ async function* pieces(parts: AsyncIterable<TensorStream>): AsyncGenerator<Piece
   for await (const part of parts) yield piece(part);
 }
 
+/** One tensor file of a version: the adapter, or what silos merge. */
+export interface TensorFileRef {
+  readonly runId: string;
+  readonly version: number;
+  readonly sha256: Buffer;
+  readonly bytes: number;
+  /** Default the adapter. */
+  readonly part?: AdapterPartInput;
+}
+
 /**
- * The adapter's tensors, from `folder` or from the coordinator, checked against its SHA-256; a broken transfer continues where it was.
- * Repeats until it has them; throws what can never succeed, and cancelled.
+ * The file's path in `folder`, fetched where it is not there, checked against its SHA-256; a broken transfer continues where it
+ * was. Repeats until it has it; throws what can never succeed, and cancelled.
  */
-export async function fetchAdapter(
+export async function fetchTensorFile(
   connection: Connection,
   folder: string,
-  { runId, version, sha256, bytes }: AdapterRef,
+  { runId, version, sha256, bytes, part = 'ADAPTER_PART_UNSPECIFIED' }: TensorFileRef,
   signal: AbortSignal,
-): Promise<NamedTensor[]> {
+): Promise<string> {
   const name = sha256.toString('hex');
   const target = join(folder, `${name}.safetensors`);
   await connection.repeat(`fetch adapter ${version} of ${runId}`, signal, () =>
@@ -46,10 +57,20 @@ export async function fetchAdapter(
       bytes,
       maxBytes: MAX_ADAPTER_BYTES,
       headerBytes: safetensorsHeaderBytes,
-      stream: (offset) => pieces(connection.calls.fetchAdapter({ runId, version, offset }, { signal })),
+      stream: (offset) => pieces(connection.calls.fetchAdapter({ runId, version, offset, part }, { signal })),
     }),
   );
-  const file = openTensorFile(target);
+  return target;
+}
+
+/** A version's tensors. Repeats and throws as fetchTensorFile does. */
+export async function fetchAdapter(
+  connection: Connection,
+  folder: string,
+  ref: TensorFileRef,
+  signal: AbortSignal,
+): Promise<NamedTensor[]> {
+  const file = openTensorFile(await fetchTensorFile(connection, folder, ref, signal));
   try {
     return file.tensors.map((tensor) => ({
       name: tensor.name,
@@ -62,7 +83,7 @@ export async function fetchAdapter(
 }
 
 /** Removes all adapters of a folder but one. */
-export async function keepOnlyAdapter(folder: string, { sha256 }: AdapterRef): Promise<void> {
+export async function keepOnlyAdapter(folder: string, { sha256 }: Pick<AdapterRef, 'sha256'>): Promise<void> {
   const kept = `${sha256.toString('hex')}.safetensors`;
   for (const name of await readdir(folder).catch(() => []))
     if (name !== kept) await rm(join(folder, name), { force: true });
