@@ -109,6 +109,12 @@ export const scheduleSchema = z.strictObject({
 
 export const trainingSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({ kind: 'adamw' }).describe('how a silo trains'),
+  start: z
+    .enum(['own', 'finished'])
+    .optional()
+    .describe(
+      'silos begin round 1 not from the published adapter but from adapters of their own (`adapter` in their configuration, else drawn by each for itself): `own` trains on from them, `finished` sends them as they are. For methods that average both factors; one that aligns in round 1 (fedrot-exact, fedrot-consensus, fedrot with start consensus) is needed to bring them together',
+    ),
   batchSize: z.int().min(1).max(4096).default(16).describe('examples that are computed together'),
   gradientAccumulation: z
     .int()

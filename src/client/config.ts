@@ -118,6 +118,11 @@ export const clientConfigSchema = z
     folder: path
       .default('./fedrot-silo')
       .describe('folder for the base model, adapters and finished updates'),
+    adapter: path
+      .optional()
+      .describe(
+        "folder of an adapter of the silo's own, as PEFT writes it: where a run says training.start, round 1 begins from it",
+      ),
     rank: z
       .int()
       .min(1)

@@ -134,6 +134,7 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     scrambleBasis: config.scrambleBasis,
     journal,
     rank: config.rank,
+    adapter: config.adapter,
     own: new OwnFactors(folders.own),
     bases: new MergedBases({
       folder: folders.bases,

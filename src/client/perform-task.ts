@@ -25,6 +25,7 @@ import { journalled, type Outgoing } from './link/journalled.js';
 import { checkUpdateSize, submitUpdate } from './link/submit-update.js';
 import type { MergedBases } from './merged-bases.js';
 import type { OwnFactors } from './own-factors.js';
+import { ownStart, readOwnAdapter } from './own-start.js';
 import { ProgressReporter } from './progress-reporter.js';
 import type { ResourceLimits } from './resource-limits.js';
 import type { Spool, SpooledUpdate } from './spool.js';
@@ -46,6 +47,8 @@ export interface Workshop {
   readonly scrambleBasis: boolean;
   /** LoRA rank that the silo trains with where the run's is larger and the method allows it. */
   readonly rank?: number | undefined;
+  /** Folder of an adapter of the silo's own. */
+  readonly adapter?: string | undefined;
   /** Factors that stay with the silo. */
   readonly own: OwnFactors;
   /** Bases with what versions have merged. */
@@ -163,15 +166,27 @@ async function trainedUpdate(
   const rank = ownRank(workshop.rank, spec, instructions);
   const published = prepared.adapter;
   const kept = await workshop.own.load(task.runId, task.round);
-  const result = await trainer.train({
+  const ownBeginning = task.round === 1 && spec.training.start !== undefined;
+  const own = ownBeginning ? await readOwnAdapter(workshop.adapter) : undefined;
+  const start = ownBeginning ? ownStart(published, spec.lora, own, seed) : withOwn(published, kept);
+  const input = {
     ...prepared,
     spec: { ...spec, lora: loraOfRank(spec.lora, rank) },
-    adapter: atRank(withOwn(published, kept), rank, instructions),
+    adapter: atRank(start, rank, instructions),
     data,
+    signal,
+  };
+  if (ownBeginning && spec.training.start === 'finished') {
+    const { loss, examples } = await trainer.evaluate({ ...input, adapter: start, spec });
+    const metrics = { loss, steps: 0, seconds: 0, tokens: 0 };
+    const tensors = [...sharedTensors(input.adapter, published, instructions)];
+    return spool.put(task, { tensors, examples, metrics }, spec.wireDType);
+  }
+  const result = await trainer.train({
+    ...input,
     instructions,
     round: task.round,
     seed,
-    signal,
     checkpoints: training.of(task, data, logger),
     onProgress: (step) => {
       workshop.metrics.step({ kind: 'train', ...step });
@@ -179,8 +194,8 @@ async function trainedUpdate(
     },
   });
   logger.info({ ...result.metrics, examples: result.examples }, 'trained');
-  const own = keptTensors(result.tensors, instructions);
-  if (own.length > 0) await workshop.own.keep(task.runId, task.round, own);
+  const keeps = keptTensors(result.tensors, instructions);
+  if (keeps.length > 0) await workshop.own.keep(task.runId, task.round, keeps);
   const whole = (instructions.share ?? 'both') === 'both';
   const trained = workshop.scrambleBasis && whole ? scrambleBasis(result.tensors, ...seed) : result.tensors;
   const tensors = [...sharedTensors(trained, published, instructions)];

@@ -1,4 +1,5 @@
 import { FedrotError } from '../../errors.js';
+import type { AdapterPartInput } from '../../rpc/gen/fedrot/v1/AdapterPart.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import { canonicalHeader } from '../../tensor/canonical.js';
 import { fromManifest } from '../../tensor/manifest.js';
@@ -13,16 +14,17 @@ export interface FetchedAdapter {
   readonly sha256: string;
 }
 
-/** Fetches one published version of a run's adapter and checks it. Throws stream_truncated or checksum_mismatch. */
+/** Fetches one published version of a run's adapter, or another file that came with it, and checks it. Throws stream_truncated or checksum_mismatch. */
 export async function fetchAdapter(
   admin: AdminClient,
   runId: string,
   version: number,
+  part: AdapterPartInput = 'ADAPTER_PART_UNSPECIFIED',
 ): Promise<FetchedAdapter> {
   let tensors: TensorInfo[] | undefined;
   let checker: PayloadChecker | undefined;
   const parts: Buffer[] = [];
-  for await (const { manifest, chunk, digest } of admin.fetchAdapter({ runId, version, offset: 0 })) {
+  for await (const { manifest, chunk, digest } of admin.fetchAdapter({ runId, version, offset: 0, part })) {
     if (manifest) {
       tensors = fromManifest(manifest);
       checker = new PayloadChecker(tensors);

@@ -47,6 +47,8 @@ interface GetFlags {
   readonly out: string;
   readonly adapterVersion?: string;
   readonly baseModel?: string;
+  readonly rank?: string;
+  readonly siloFolder?: string;
   readonly json?: boolean;
 }
 
@@ -63,34 +65,46 @@ const buildGet: BuildCommand = (context) =>
     .addOption(
       new Option('--base-model <name>', 'what Python loads as the base model: kept in adapter_config.json'),
     )
+    .addOption(
+      new Option(
+        '--rank <number>',
+        'flora, fedex: the best approximation of this rank, instead of the exact sum of all that was merged',
+      ),
+    )
+    .addOption(
+      new Option('--silo-folder <folder>', 'fedsa: a silo’s folder, for its model: published A, its own B'),
+    )
     .addOption(coordinatorOption())
     .addOption(credentialOption())
     .addOption(jsonOption())
     .action(async (runId: string, flags: GetFlags, command: Command) => {
-      const [{ fetchAdapter }, { writePeftAdapter }] = await Promise.all([
-        import('../admin/fetch-adapter.js'),
+      const [{ exportAdapter }, { writePeftAdapter }] = await Promise.all([
+        import('../admin/export-adapter.js'),
         import('../../model/peft.js'),
       ]);
       const fetched = await withAdmin(coordinatorAddress(command, context), async (admin) => {
         const version = await chooseVersion(admin, runId, flags.adapterVersion);
         const { specJson } = await admin.getRun({ runId });
-        return { version, specJson, ...(await fetchAdapter(admin, runId, version)) };
+        const { lora } = parseRunSpec(JSON.parse(specJson), `run ${runId}`);
+        const rank =
+          flags.rank === undefined ? undefined : (readValue('number', flags.rank, '--rank') as number);
+        const exported = await exportAdapter(admin, runId, { version, lora, rank, silo: flags.siloFolder });
+        return { version, ...exported };
       });
-      const spec = parseRunSpec(JSON.parse(fetched.specJson), `run ${runId}`);
       await writePeftAdapter({
         folder: flags.out,
         adapter: fetched.bytes,
-        settings: spec.lora,
+        settings: fetched.settings,
         baseModel: flags.baseModel ?? null,
       });
-      const { version, sha256, bytes } = fetched;
+      const { version, sha256, bytes, settings, merges } = fetched;
       if (flags.json === true)
         context.out(
-          `${JSON.stringify({ run: runId, version, sha256, bytes: bytes.length, folder: flags.out })}\n`,
+          `${JSON.stringify({ run: runId, version, sha256, bytes: bytes.length, rank: settings.rank, merges, folder: flags.out })}\n`,
         );
       else
         context.out(
-          `${runId} version ${version} → ${flags.out} (${formatBytes(bytes.length)}, SHA-256 ${sha256})\n`,
+          `${runId} version ${version} → ${flags.out} (${formatBytes(bytes.length)}, SHA-256 ${sha256})${merges > 0 ? `, rank ${settings.rank}: the sum of ${merges} merged versions and the adapter` : ''}\n`,
         );
     });
 

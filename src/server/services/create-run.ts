@@ -59,13 +59,24 @@ async function readSpec(coordinator: Coordinator, begin: CreateRunBegin): Promis
     throw new FedrotError('config_invalid', 'the run specification is not JSON', { cause });
   }
   const spec = parseRunSpec(json);
-  checkAggregation(spec.aggregation);
+  checkMethodOf(spec);
   if (!(await coordinator.bundles.isComplete(spec.bundle)))
     throw new FedrotError(
       'precondition_failed',
       `bundle ${spec.bundle} is not on the coordinator: push it first (fedrot bundle push)`,
     );
   return spec;
+}
+
+/** Throws option_invalid where the method does not go with what else the run asks for. */
+function checkMethodOf({ aggregation, training }: RunSpec): void {
+  const method = checkAggregation(aggregation);
+  const { train, share = 'both' } = method.instructions(1);
+  if (training.start !== undefined && (train !== 'both' || share !== 'both'))
+    throw new FedrotError(
+      'option_invalid',
+      `training.start: method ${method.name} needs a factor that all silos have in common, so they cannot begin from adapters of their own`,
+    );
 }
 
 /** What version 0 holds decides what every update has to hold. */
