@@ -1,7 +1,8 @@
-# Two images from one file:
+# Two images from one file, and a third for the trial of docker-compose.yml:
 #   docker build --target coordinator -t fedrot-coordinator .
 #   docker build --target client -t fedrot-client .
-# Both run as the user `node` (1000), keep what they must not lose in /data, and drain on SIGTERM.
+# They run as the user `node` (1000) on a read-only root file system, keep what they must not lose in /data, and drain on
+# SIGTERM.
 
 FROM node:24-bookworm-slim AS build
 # onnxruntime-node's CPU library is in the package; its install script would download CUDA libraries.
@@ -13,35 +14,49 @@ COPY tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY proto proto
-RUN node scripts/build.mjs \
-  && npm prune --omit=dev --no-audit --no-fund \
-  && node scripts/trim-packages.mjs
+COPY LICENSE README.md CHANGELOG.md ./
+RUN node scripts/build.mjs
+
+FROM build AS build-client
+RUN node scripts/production-tree.mjs --out /production
 
 FROM build AS build-coordinator
-RUN node scripts/trim-packages.mjs --coordinator
+RUN node scripts/production-tree.mjs --out /production --coordinator
+
+# Sample data and a small model, from packages that only development installs.
+FROM build AS build-trial
+RUN node scripts/trial-data.mjs --out /trial
 
 FROM node:24-bookworm-slim AS runtime
 ENV NODE_ENV=production
 WORKDIR /app
 RUN mkdir /data && chown node:node /data
 VOLUME /data
-COPY package.json LICENSE README.md ./
-COPY proto proto
 USER node
 ENTRYPOINT ["node", "/app/dist/cli/main.js"]
 
 FROM runtime AS client
-COPY --from=build /build/node_modules node_modules
-COPY --from=build /build/dist dist
-ENV FEDROT_FOLDER=/data
+COPY --from=build-client /production ./
+# Metrics and health on the container's own loopback, unless told otherwise.
+ENV FEDROT_FOLDER=/data FEDROT_METRICS_PORT=9472
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+  CMD ["node", "/app/scripts/health.mjs", "client"]
 CMD ["client"]
 
+FROM client AS trial
+COPY --from=build-trial /trial /trial
+COPY deploy/compose /trial
+# Volumes that are mounted here begin as empty folders of this user.
+USER root
+RUN mkdir /shared && chown node:node /shared && chmod 0755 /trial/*.sh
+USER node
+ENTRYPOINT []
+
 FROM runtime AS coordinator
-COPY --from=build-coordinator /build/node_modules node_modules
-COPY --from=build-coordinator /build/dist dist
+COPY --from=build-coordinator /production ./
 # Inside a container the published ports decide who reaches it.
 ENV FEDROT_DATA_FOLDER=/data FEDROT_GRPC_HOST=0.0.0.0 FEDROT_HTTP_HOST=0.0.0.0
 EXPOSE 9470 9471
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.FEDROT_HTTP_PORT || 9471) + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "/app/scripts/health.mjs", "coordinator"]
 CMD ["coordinator"]

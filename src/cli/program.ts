@@ -81,6 +81,11 @@ const ENTRIES: readonly Entry[] = [
     load: () => import('./commands/simulate.js'),
   },
   {
+    name: 'doctor',
+    summary: 'check a silo from where its daemon runs, and say what to fix',
+    load: () => import('./commands/doctor.js'),
+  },
+  {
     name: 'demo',
     summary: 'the whole thing on this machine, on real e-mails',
     load: () => import('./commands/demo.js'),

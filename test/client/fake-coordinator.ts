@@ -63,6 +63,8 @@ export class FakeCoordinator {
   readonly downloads: { readonly what: string; readonly offset: number }[] = [];
   heartbeats = 0;
   heartbeatIntervalMs = 50;
+  /** What Check says of the time, ahead of the real one. */
+  clockOffMs = 0;
   watchers = 0;
   port = 0;
   #server: RpcServer | undefined;
@@ -144,6 +146,15 @@ export class FakeCoordinator {
           chunkBytes: CHUNK,
         });
       },
+      check: () =>
+        Promise.resolve({
+          serverTimeMs: Date.now() + this.clockOffMs,
+          softwareVersion: 'fake',
+          protocolMin: 1,
+          protocolMax: 1,
+          maxUpdateBytes: 1e9,
+          connected: false,
+        }),
       heartbeat: guarded(() => {
         this.heartbeats++;
         return { serverTimeMs: Date.now() };

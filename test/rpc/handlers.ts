@@ -17,6 +17,7 @@ export function siloHandlers(given: Partial<SiloHandlers> = {}): SiloHandlers {
     watchAssignments: refuseStream,
     fetchAdapter: refuseStream,
     fetchBundleFile: refuseStream,
+    check: refuse,
     getUploadStatus: refuse,
     submitUpdate: refuse,
     reportProgress: refuse,

@@ -9,6 +9,8 @@ import type { AuditLineInput as _fedrot_v1_AuditLineInput, AuditLine as _fedrot_
 import type { BundleInfoInput as _fedrot_v1_BundleInfoInput, BundleInfo as _fedrot_v1_BundleInfo } from './fedrot/v1/BundleInfo.js';
 import type { CancelTaskInput as _fedrot_v1_CancelTaskInput, CancelTask as _fedrot_v1_CancelTask } from './fedrot/v1/CancelTask.js';
 import type { CertificateResponseInput as _fedrot_v1_CertificateResponseInput, CertificateResponse as _fedrot_v1_CertificateResponse } from './fedrot/v1/CertificateResponse.js';
+import type { CheckRequestInput as _fedrot_v1_CheckRequestInput, CheckRequest as _fedrot_v1_CheckRequest } from './fedrot/v1/CheckRequest.js';
+import type { CheckResponseInput as _fedrot_v1_CheckResponseInput, CheckResponse as _fedrot_v1_CheckResponse } from './fedrot/v1/CheckResponse.js';
 import type { ChunkInput as _fedrot_v1_ChunkInput, Chunk as _fedrot_v1_Chunk } from './fedrot/v1/Chunk.js';
 import type { CreateRunBeginInput as _fedrot_v1_CreateRunBeginInput, CreateRunBegin as _fedrot_v1_CreateRunBegin } from './fedrot/v1/CreateRunBegin.js';
 import type { CreateRunRequestInput as _fedrot_v1_CreateRunRequestInput, CreateRunRequest as _fedrot_v1_CreateRunRequest } from './fedrot/v1/CreateRunRequest.js';
@@ -108,6 +110,8 @@ export interface ProtoGrpcType {
       BundleInfo: MessageTypeDefinition<_fedrot_v1_BundleInfoInput, _fedrot_v1_BundleInfo>
       CancelTask: MessageTypeDefinition<_fedrot_v1_CancelTaskInput, _fedrot_v1_CancelTask>
       CertificateResponse: MessageTypeDefinition<_fedrot_v1_CertificateResponseInput, _fedrot_v1_CertificateResponse>
+      CheckRequest: MessageTypeDefinition<_fedrot_v1_CheckRequestInput, _fedrot_v1_CheckRequest>
+      CheckResponse: MessageTypeDefinition<_fedrot_v1_CheckResponseInput, _fedrot_v1_CheckResponse>
       Chunk: MessageTypeDefinition<_fedrot_v1_ChunkInput, _fedrot_v1_Chunk>
       CreateRunBegin: MessageTypeDefinition<_fedrot_v1_CreateRunBeginInput, _fedrot_v1_CreateRunBegin>
       CreateRunRequest: MessageTypeDefinition<_fedrot_v1_CreateRunRequestInput, _fedrot_v1_CreateRunRequest>

@@ -80,6 +80,17 @@ export function createSiloService({
       } satisfies RegisterResponseInput;
     },
 
+    check(request, context) {
+      return settled(() => ({
+        serverTimeMs: clock.now(),
+        softwareVersion,
+        protocolMin: PROTOCOL.min,
+        protocolMax: PROTOCOL.max,
+        maxUpdateBytes: config.limits.maxUpdateBytes,
+        connected: silos.get(caller.identify(request.silo, context))?.connected ?? false,
+      }));
+    },
+
     heartbeat(request, context) {
       return settled(() => {
         caller.require(request.silo, context);

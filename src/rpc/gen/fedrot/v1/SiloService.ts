@@ -4,6 +4,8 @@
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
 import type { AssignmentInput as _fedrot_v1_AssignmentInput, Assignment as _fedrot_v1_Assignment } from '../../fedrot/v1/Assignment.js';
+import type { CheckRequestInput as _fedrot_v1_CheckRequestInput, CheckRequest as _fedrot_v1_CheckRequest } from '../../fedrot/v1/CheckRequest.js';
+import type { CheckResponseInput as _fedrot_v1_CheckResponseInput, CheckResponse as _fedrot_v1_CheckResponse } from '../../fedrot/v1/CheckResponse.js';
 import type { FetchAdapterRequestInput as _fedrot_v1_FetchAdapterRequestInput, FetchAdapterRequest as _fedrot_v1_FetchAdapterRequest } from '../../fedrot/v1/FetchAdapterRequest.js';
 import type { FetchBundleFileRequestInput as _fedrot_v1_FetchBundleFileRequestInput, FetchBundleFileRequest as _fedrot_v1_FetchBundleFileRequest } from '../../fedrot/v1/FetchBundleFileRequest.js';
 import type { FileStreamInput as _fedrot_v1_FileStreamInput, FileStream as _fedrot_v1_FileStream } from '../../fedrot/v1/FileStream.js';
@@ -29,6 +31,21 @@ import type { WatchAssignmentsRequestInput as _fedrot_v1_WatchAssignmentsRequest
  * code of src/errors.ts, and the message says what, where and what to do.
  */
 export interface SiloServiceClient extends grpc.Client {
+  /**
+   * Whether the silo would be let in, and what it would be told; begins no session and disturbs none. For `fedrot doctor`.
+   */
+  Check(argument: _fedrot_v1_CheckRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  Check(argument: _fedrot_v1_CheckRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  Check(argument: _fedrot_v1_CheckRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  Check(argument: _fedrot_v1_CheckRequestInput, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  /**
+   * Whether the silo would be let in, and what it would be told; begins no session and disturbs none. For `fedrot doctor`.
+   */
+  check(argument: _fedrot_v1_CheckRequestInput, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  check(argument: _fedrot_v1_CheckRequestInput, metadata: grpc.Metadata, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  check(argument: _fedrot_v1_CheckRequestInput, options: grpc.CallOptions, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  check(argument: _fedrot_v1_CheckRequestInput, callback: grpc.requestCallback<_fedrot_v1_CheckResponse>): grpc.ClientUnaryCall;
+  
   /**
    * Manifest first, then chunks from the asked offset, then the digest.
    */
@@ -175,6 +192,11 @@ export interface SiloServiceClient extends grpc.Client {
  */
 export interface SiloServiceHandlers extends grpc.UntypedServiceImplementation {
   /**
+   * Whether the silo would be let in, and what it would be told; begins no session and disturbs none. For `fedrot doctor`.
+   */
+  Check: grpc.handleUnaryCall<_fedrot_v1_CheckRequest, _fedrot_v1_CheckResponseInput>;
+  
+  /**
    * Manifest first, then chunks from the asked offset, then the digest.
    */
   FetchAdapter: grpc.handleServerStreamingCall<_fedrot_v1_FetchAdapterRequest, _fedrot_v1_TensorStreamInput>;
@@ -227,6 +249,7 @@ export interface SiloServiceHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface SiloServiceDefinition extends grpc.ServiceDefinition {
+  Check: MethodDefinition<_fedrot_v1_CheckRequestInput, _fedrot_v1_CheckResponseInput, _fedrot_v1_CheckRequest, _fedrot_v1_CheckResponse>
   FetchAdapter: MethodDefinition<_fedrot_v1_FetchAdapterRequestInput, _fedrot_v1_TensorStreamInput, _fedrot_v1_FetchAdapterRequest, _fedrot_v1_TensorStream>
   FetchBundleFile: MethodDefinition<_fedrot_v1_FetchBundleFileRequestInput, _fedrot_v1_FileStreamInput, _fedrot_v1_FetchBundleFileRequest, _fedrot_v1_FileStream>
   GetUploadStatus: MethodDefinition<_fedrot_v1_GetUploadStatusRequestInput, _fedrot_v1_GetUploadStatusResponseInput, _fedrot_v1_GetUploadStatusRequest, _fedrot_v1_GetUploadStatusResponse>

