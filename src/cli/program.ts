@@ -24,10 +24,14 @@ const ENTRIES: readonly Entry[] = [
   },
   {
     name: 'run',
-    summary: 'create, list, show, watch and stop runs',
+    summary: 'create, list, show, watch, pause, resume and stop runs; their logs',
     load: () => import('./commands/run.js'),
   },
-  { name: 'adapter', summary: 'list, fetch and merge adapters', load: () => import('./commands/adapter.js') },
+  {
+    name: 'adapter',
+    summary: 'list, fetch, compare, roll back and merge adapters',
+    load: () => import('./commands/adapter.js'),
+  },
   {
     name: 'bundle',
     summary: 'make a bundle of model and tokenizer, push it, list them',
@@ -45,7 +49,7 @@ const ENTRIES: readonly Entry[] = [
   },
   {
     name: 'silo',
-    summary: 'list, revoke and readmit silos',
+    summary: 'list, show, revoke and readmit silos',
     load: () => import('./commands/silo.js'),
   },
   {
@@ -86,6 +90,11 @@ const ENTRIES: readonly Entry[] = [
     load: () => import('./commands/doctor.js'),
   },
   {
+    name: 'completion',
+    summary: 'print a completion script for bash, zsh or fish',
+    load: () => import('./commands/completion.js'),
+  },
+  {
     name: 'demo',
     summary: 'the whole thing on this machine, on real e-mails',
     load: () => import('./commands/demo.js'),
@@ -101,6 +110,13 @@ function tame(command: Command, { out, err }: CliContext): void {
   for (const child of command.commands) tame(child, { out, err } as CliContext);
 }
 
+/** Every command with everything below it: for completion. */
+export async function wholeProgram(context: CliContext): Promise<Command> {
+  const program = new Command('fedrot');
+  for (const { load } of ENTRIES) program.addCommand((await load()).build(context));
+  return program;
+}
+
 async function createProgram(args: readonly string[], context: CliContext): Promise<Command> {
   const program = new Command('fedrot')
     .description('Federated LoRA fine-tuning across data silos: rotation-aligned averaging over gRPC.')
@@ -110,7 +126,10 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
   const words = args.filter((arg) => !arg.startsWith('-'));
   const asked = words[0] === 'help' ? words[1] : words[0];
   for (const { name, summary, load } of ENTRIES) {
-    const command = name === asked ? (await load()).build(context) : new Command(name).description(summary);
+    const command =
+      name === asked
+        ? (await load()).build({ ...context, wholeProgram: () => wholeProgram(context) })
+        : new Command(name).description(summary);
     program.addCommand(command);
   }
   tame(program, context);

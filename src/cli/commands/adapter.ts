@@ -9,6 +9,7 @@ import { readValue } from '../config/read-value.js';
 import { formatBytes } from '../format.js';
 import { formatTable, type Column } from '../table.js';
 import { buildMerge } from './adapter-merge.js';
+import { buildCompare, buildRollback } from './adapter-versions.js';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -109,8 +110,10 @@ const buildGet: BuildCommand = (context) =>
     });
 
 export const build: BuildCommand = (context) =>
-  group('adapter', 'list, fetch and merge adapters', [
+  group('adapter', 'list, fetch, compare, roll back and merge adapters', [
     buildList(context),
     buildGet(context),
+    buildCompare(context),
+    buildRollback(context),
     buildMerge(context),
   ]);

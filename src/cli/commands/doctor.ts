@@ -1,7 +1,7 @@
+import { Option } from 'commander';
 import { clientConfigSchema, type ClientConfig } from '../../client/config.js';
 import { asFedrotError } from '../../errors.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
-import { Option } from 'commander';
 import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
 import { configFile, type DaemonFlags } from '../daemon.js';

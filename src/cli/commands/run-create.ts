@@ -1,5 +1,7 @@
 import { Option } from 'commander';
 import { FedrotError } from '../../errors.js';
+import type { Bundle } from '../../model/bundle.js';
+import type { Silo } from '../../rpc/gen/fedrot/v1/Silo.js';
 import type { BundleTask } from '../../model/tasks.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
@@ -16,6 +18,7 @@ interface CreateFlags {
   readonly adapter?: string;
   readonly json?: boolean;
   readonly dryRun?: boolean;
+  readonly probe: boolean;
 }
 
 /** The same bundle as the file names, if it names one. */
@@ -42,6 +45,24 @@ async function existingAdapter(folder: string | undefined) {
   return loadAdapter(folder);
 }
 
+/** What the run will take, and what looks wrong about it: said before anything is created. */
+async function preflight(bundle: Bundle, spec: RunSpec, silos: readonly Silo[], probe: boolean) {
+  const [{ estimateRun, formatEstimate, preflightWarnings }, { initialAdapter }, { probeRun }] =
+    await Promise.all([
+      import('../run/preflight.js'),
+      import('../../model/initial-adapter.js'),
+      import('../run/probe.js'),
+    ]);
+  const tensors = initialAdapter(bundle, spec.lora, spec.seed);
+  const parameters = tensors.reduce((sum, { data }) => sum + data.length, 0);
+  const trainers = silos.filter(({ role, connected }) => connected && role === 'SILO_ROLE_TRAINER').length;
+  const measured = probe ? await probeRun(bundle, spec) : undefined;
+  const estimate = estimateRun(spec, bundle, parameters, { trainers, probe: measured });
+  const warnings = preflightWarnings(spec, estimate, silos);
+  const lines = warnings.map((warning) => `warning: ${warning}\n`);
+  return { estimate, warnings, text: `${formatEstimate(spec, estimate)}${lines.join('')}` };
+}
+
 /** `fedrot run create`: specification from a file and flags, version 0 of the adapter from the bundle, then CreateRun. */
 export const buildCreate: BuildCommand = (context) => {
   const command = leaf('create', 'create a run from a YAML file and flags; flags win')
@@ -60,6 +81,7 @@ export const buildCreate: BuildCommand = (context) => {
     )
     .addOption(new Option('--run-id <id>', 'id of the run; made from its name by default'))
     .addOption(new Option('--dry-run', 'check and print the specification, create nothing'))
+    .addOption(new Option('--no-probe', 'do not train a few steps here to estimate memory and time'))
     .addOption(coordinatorOption())
     .addOption(credentialOption())
     .addOption(jsonOption())
@@ -88,15 +110,21 @@ export const buildCreate: BuildCommand = (context) => {
         import('../admin/push-bundle.js'),
       ]);
       const created = await withAdmin(coordinatorAddress(command, context), async (admin) => {
+        const { silos } = await admin.listSilos({});
+        const checked = await preflight(bundle, spec, silos, flags.probe);
+        if (flags.json !== true) context.err(checked.text);
         const sentBytes = await pushBundle(admin, bundle);
         return {
           sentBytes,
           ...(await createRun(admin, bundle, spec, { runId: flags.runId, begin: existing?.tensors })),
+          checked,
+          sentBytes,
+          ...(await createRun(admin, bundle, spec, flags.runId)),
         };
       });
       if (flags.json === true)
         context.out(
-          `${JSON.stringify({ run: created.runId, bundle: bundle.sha256, adapter_sha256: created.initialSha256 })}\n`,
+          `${JSON.stringify({ run: created.runId, bundle: bundle.sha256, adapter_sha256: created.initialSha256, estimate: created.checked.estimate, warnings: created.checked.warnings })}\n`,
         );
       else {
         const sent = created.sentBytes === 0 ? '' : ` (bundle sent, ${formatBytes(created.sentBytes)})`;

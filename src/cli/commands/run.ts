@@ -9,6 +9,8 @@ import { describeRun, runRow, RUN_COLUMNS } from '../run/print.js';
 import { watchRun } from '../run/watch.js';
 import { endSignals } from '../signals.js';
 import { formatTable } from '../table.js';
+import { LiveView } from '../run/live-view.js';
+import { buildLogs, buildPause, buildResume } from './run-control.js';
 import { buildCreate } from './run-create.js';
 
 const buildList: BuildCommand = (context) =>
@@ -39,8 +41,13 @@ const buildWatch: BuildCommand = (context) =>
     .addOption(coordinatorOption())
     .addOption(credentialOption())
     .addOption(new Option('--json', 'print every change as a JSON line'))
-    .action(async (runId: string, options: { json?: boolean }, command: Command) => {
+    .addOption(new Option('--plain', 'lines instead of a live view, as when it is no terminal'))
+    .action(async (runId: string, options: { json?: boolean; plain?: boolean }, command: Command) => {
       const narrator = new RunNarrator();
+      const live =
+        context.screen === undefined || options.plain === true || options.json === true
+          ? undefined
+          : new LiveView(context.screen);
       const signals = endSignals();
       try {
         await withAdmin(coordinatorAddress(command, context), async (admin) => {
@@ -48,6 +55,7 @@ const buildWatch: BuildCommand = (context) =>
             context.err(`fedrot: ${error.message}; trying again (${formatTime(Date.now())})\n`);
           for await (const run of watchRun(admin, runId, { signal: signals.signal, onBreak })) {
             if (options.json === true) context.out(`${JSON.stringify(runRow(run))}\n`);
+            else if (live !== undefined) live.draw(run, Date.now());
             else for (const line of narrator.tell(run)) context.out(`${line}\n`);
             if (run.state === 'RUN_STATE_FAILED' || run.state === 'RUN_STATE_STOPPED') throw new Exit(1);
           }
@@ -72,10 +80,13 @@ const buildStop: BuildCommand = (context) =>
     });
 
 export const build: BuildCommand = (context) =>
-  group('run', 'create, list, show, watch and stop runs', [
+  group('run', 'create, list, show, watch, pause, resume and stop runs; their logs', [
     buildCreate(context),
     buildList(context),
     buildShow(context),
     buildWatch(context),
+    buildPause(context),
+    buildResume(context),
     buildStop(context),
+    buildLogs(context),
   ]);
