@@ -118,8 +118,6 @@ export const buildCreate: BuildCommand = (context) => {
           sentBytes,
           ...(await createRun(admin, bundle, spec, { runId: flags.runId, begin: existing?.tensors })),
           checked,
-          sentBytes,
-          ...(await createRun(admin, bundle, spec, flags.runId)),
         };
       });
       if (flags.json === true)
