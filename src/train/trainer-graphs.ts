@@ -1,6 +1,8 @@
 import { FedrotError } from '../errors.js';
 import { freeDense } from './dense.js';
 import type { Model, ValueInfo } from './ir/graph.js';
+import { fuseModel } from './fuse/fuse.js';
+import { keepStatistics } from './fuse/keep-statistics.js';
 import { injectLora } from './lora.js';
 import type { LossKind } from './loss.js';
 import type { Parameter } from './parameters.js';
@@ -43,7 +45,8 @@ export async function buildGraphs(
   const trained = dropout > 0 ? injectLora(free, lora, { dropout: types }) : model;
   const trainedTypes = dropout > 0 ? await probeTypes(trained, folder) : types;
   const wanted = parameters.filter((parameter) => parameter.trained).map(({ input }) => input);
-  const training = trainingGraph(trained, trainedTypes, wanted, { loss });
+  const fused = keepStatistics(fuseModel(trained, trainedTypes), trainedTypes);
+  const training = trainingGraph(fused.model, fused.types, wanted, { loss });
   const common = { inputs: base.graph.inputs, logits, classes, loss };
   const forward = forwardGraph(model, types, { loss });
   if (prefixCache === undefined) return { ...common, training, forward };

@@ -12,6 +12,8 @@ import { isStatic, type Extent } from '../shapes/extent.js';
  */
 export class Emitter {
   readonly #memo = new Map<string, string>();
+  /** Values that `scale` made: products take the factor in for nothing. */
+  readonly #scaled = new Map<string, { readonly value: string; readonly factor: number }>();
 
   /** `prefix` begins the names of what is emitted. */
   constructor(
@@ -74,7 +76,10 @@ export class Emitter {
 
   /** value × factor, where factor 1 costs nothing. */
   scale(value: string, factor: number, type: ElementType): string {
-    return factor === 1 ? value : this.mul(value, this.scalar(type, factor));
+    if (factor === 1) return value;
+    const product = this.mul(value, this.scalar(type, factor));
+    this.#scaled.set(product, { value, factor });
+    return product;
   }
 
   /** The run-time shape as an int64 vector; a constant where it is known. */
@@ -143,6 +148,13 @@ export class Emitter {
       : this.op('ReduceMean', [value], { axes: ints(axes), keepdims });
   }
 
+  reduceMax(value: string, axes: readonly number[], keepDims: boolean): string {
+    const keepdims = int(keepDims ? 1 : 0);
+    return this.opset >= 18
+      ? this.op('ReduceMax', [value, this.vector(axes)], { keepdims })
+      : this.op('ReduceMax', [value], { axes: ints(axes), keepdims });
+  }
+
   /** 0, 1, …, size − 1 as an int64 vector; `size` is an int64 vector of one. */
   range(size: string): string {
     return this.op('Range', [this.scalar('int64', 0), this.squeeze(size, [0]), this.scalar('int64', 1)]);
@@ -185,6 +197,15 @@ export class Emitter {
     b: string,
     { type, ranks, transA = false, transB = false, alpha = 1 }: MatMulOptions,
   ): string {
+    const [scaledA, scaledB] = [this.#scaled.get(a), this.#scaled.get(b)];
+    if (type === 'float' && (scaledA ?? scaledB) !== undefined)
+      return this.matmul(scaledA?.value ?? a, scaledB?.value ?? b, {
+        type,
+        ranks,
+        transA,
+        transB,
+        alpha: alpha * (scaledA?.factor ?? 1) * (scaledB?.factor ?? 1),
+      });
     if (!transA && !transB && alpha === 1) return this.op('MatMul', [a, b]);
     if (type === 'float')
       return this.op('com.microsoft::FusedMatMul', [a, b], {

@@ -1,5 +1,5 @@
 import type { Model, Node, ValueInfo } from '../ir/graph.js';
-import { pruneTo } from '../ir/prune.js';
+import { pruneTo, readBy } from '../ir/prune.js';
 import { dimensionKey, type ValueTypes } from '../shapes/extent.js';
 import { matrixDims } from '../weight-uses.js';
 
@@ -30,6 +30,7 @@ export function splitPrefix(
   const { nodes, initializers } = training.graph;
   const varies = new Set(changing);
   const producer = new Map<string, Node>();
+  const read = new Set(nodes.flatMap(readBy));
   const work = new Map<Node, number>();
   for (const node of nodes) {
     if (node.inputs.some((input) => varies.has(input))) for (const output of node.outputs) varies.add(output);
@@ -46,7 +47,7 @@ export function splitPrefix(
   const outputs = training.graph.outputs.map(({ name }) => name);
   let best: { readonly value: string; readonly width: number; readonly left: number } | undefined;
   for (const [value, node] of producer) {
-    if (varies.has(value) || node.outputs.length !== 1) continue;
+    if (varies.has(value) || node.outputs.some((other) => other !== value && read.has(other))) continue;
     const width = widthOf(value, types, axes);
     if (width === undefined) continue;
     let left = 0;

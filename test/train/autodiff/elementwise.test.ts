@@ -97,11 +97,17 @@ describe('unary operators', () => {
     });
   });
 
-  it('Gelu of com.microsoft', async () => {
-    await checkGradient({
-      inputs: { x: { dims: [3, 4], range: [-4, 4] } },
-      build: (builder) => builder.op('com.microsoft::Gelu', ['x']),
-    });
+  it.each([
+    ['Gelu', {}],
+    ['FastGelu', {}],
+    ['QuickGelu', {}],
+    ['QuickGelu', { alpha: float(1) }],
+  ])('%s of com.microsoft, %j', async (op, attributes) => {
+    for (const dims of [[3, 4], [1], [2, 1, 3]])
+      await checkGradient({
+        inputs: { x: { dims, range: [-4, 4] } },
+        build: (builder) => builder.op(`com.microsoft::${op}`, ['x'], attributes),
+      });
   });
 
   it('Clip with bounds as inputs, one of them left out, and none', async () => {

@@ -60,6 +60,17 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
     const cdf = builder.op('Mul', [builder.op('Add', [inner, scalar(builder, 1)]), scalar(builder, 0.5)]);
     builder.op('Mul', [x, cdf], {}, output);
   },
+  FastGelu: (builder, node, output) =>
+    EXPANSIONS.Gelu?.(
+      builder,
+      { ...node, attributes: { approximate: { kind: 'string', value: 'tanh' } } },
+      output,
+    ),
+  QuickGelu(builder, node, output) {
+    const x = node.inputs[0] ?? '';
+    const inner = builder.op('Mul', [x, scalar(builder, number(node, 'alpha', 1.702))]);
+    builder.op('Mul', [x, builder.op('Sigmoid', [inner])], {}, output);
+  },
   FusedMatMul(builder, node, output) {
     const [a = '', b = ''] = node.inputs;
     builder.op('Mul', [product(builder, node, a, b), scalar(builder, number(node, 'alpha', 1))], {}, output);

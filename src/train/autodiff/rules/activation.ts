@@ -40,27 +40,45 @@ const leakyRelu: GradientRule = (call) => {
 /** ln(1 + eˣ) has the slope of the logistic function. */
 const softplus: GradientRule = (call) => [call.emit.mul(call.dy(), call.emit.op('Sigmoid', [call.x(0)]))];
 
-/** Exact: Φ(x) + x φ(x). With `approximate: tanh`: the derivative of ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))). */
-const gelu: GradientRule = (call) => {
+/**
+ * Φ(x) + x φ(x), as ½ (1 + erf(x / √2) + 2 x φ(x)). Constants go where they cost no pass over memory: that of the density into its
+ * exponent, the ½ into the product that takes the gradient.
+ */
+const geluErf: GradientRule = (call) => {
   const { emit } = call;
   const x = call.x(0);
-  const half = scalar(call, 0.5);
-  if ((call.attribute('approximate', 'string') ?? 'none') === 'none') {
-    const cdf = emit.mul(
-      half,
-      emit.add(scalar(call, 1), emit.op('Erf', [emit.mul(x, scalar(call, Math.SQRT1_2))])),
-    );
-    const density = emit.mul(bell(call, -0.5), scalar(call, 1 / Math.sqrt(2 * Math.PI)));
-    return [emit.mul(call.dy(), emit.add(cdf, emit.mul(x, density)))];
-  }
-  const root = Math.sqrt(2 / Math.PI);
-  const square = emit.mul(x, x);
-  const cubic = emit.add(scalar(call, root), emit.mul(square, scalar(call, root * 0.044715)));
-  const t = emit.op('Tanh', [emit.mul(x, cubic)]);
-  const inner = emit.add(scalar(call, root), emit.mul(square, scalar(call, 3 * root * 0.044715)));
-  const sech = emit.sub(scalar(call, 1), emit.mul(t, t));
-  const slope = emit.add(emit.add(scalar(call, 1), t), emit.mul(emit.mul(x, sech), inner));
-  return [emit.mul(call.dy(), emit.mul(half, slope))];
+  const scaled = emit.mul(x, scalar(call, Math.SQRT1_2));
+  const exponent = emit.sub(scalar(call, Math.log(Math.sqrt(2 / Math.PI))), emit.mul(scaled, scaled));
+  const density = emit.mul(x, emit.op('Exp', [exponent]));
+  const twice = emit.add(emit.add(emit.op('Erf', [scaled]), density), scalar(call, 1));
+  return [emit.scale(emit.mul(call.dy(), twice), 0.5, call.type(x))];
+};
+
+/**
+ * Of ½ x (1 + tanh(v)) with v = √(2/π) (x + 0.044715 x³): since ½ (1 + tanh(v)) = σ(2v) = p, the slope is p (1 + (1 − p) · x · 2v′).
+ */
+const geluTanh: GradientRule = (call) => {
+  const { emit } = call;
+  const x = call.x(0);
+  const linear = 2 * Math.sqrt(2 / Math.PI);
+  const cubic = emit.mul(emit.mul(x, x), scalar(call, linear * 0.044715));
+  const p = emit.op('Sigmoid', [emit.mul(x, emit.add(cubic, scalar(call, linear)))]);
+  const slope = emit.mul(x, emit.add(emit.mul(cubic, scalar(call, 3)), scalar(call, linear)));
+  const inner = emit.add(emit.mul(emit.sub(scalar(call, 1), p), slope), scalar(call, 1));
+  return [emit.mul(call.dy(), emit.mul(p, inner))];
+};
+
+const gelu: GradientRule = (call) =>
+  (call.attribute('approximate', 'string') ?? 'none') === 'none' ? geluErf(call) : geluTanh(call);
+
+/** Of y = x σ(αx): p + α y (1 − p) with p = σ(αx). */
+const quickGelu: GradientRule = (call) => {
+  const { emit } = call;
+  const alpha = call.float('alpha', 1.702);
+  const type = call.type(call.x(0));
+  const p = emit.op('Sigmoid', [emit.scale(call.x(0), alpha, type)]);
+  const rest = emit.scale(emit.mul(call.y(0), emit.sub(scalar(call, 1), p)), alpha, type);
+  return [emit.mul(call.dy(), emit.add(p, rest))];
 };
 
 export const activationRules: readonly OpRule[] = [
@@ -71,5 +89,13 @@ export const activationRules: readonly OpRule[] = [
   { op: 'LeakyRelu', versions: [6, 16], gradient: leakyRelu },
   { op: 'Softplus', versions: [1, 22], gradient: softplus },
   { op: 'Gelu', versions: [20], gradient: gelu },
-  { op: 'Gelu', domain: 'com.microsoft', versions: [1], gradient: gelu },
+  { op: 'Gelu', domain: 'com.microsoft', versions: [1], gradient: geluErf },
+  {
+    op: 'FastGelu',
+    domain: 'com.microsoft',
+    versions: [1],
+    gradient: (call) =>
+      call.has(1) ? call.refuse('a bias, which reading the model takes out') : geluTanh(call),
+  },
+  { op: 'QuickGelu', domain: 'com.microsoft', versions: [1], gradient: quickGelu },
 ];

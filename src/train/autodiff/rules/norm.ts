@@ -2,25 +2,38 @@ import { positiveAxis } from '../../shapes/extent.js';
 import type { Call, GradientRule, OpRule } from '../rule.js';
 
 interface Normalisation {
-  /** The axes that are normalised: `axis` (default −1) to the last. */
-  readonly axes: readonly number[];
   /** Σ over the normalised axes divided by their number, dimensions kept. */
   readonly mean: (value: string) => string;
-  /** 1 / √(moment + epsilon) */
-  readonly inverse: (moment: string) => string;
+  /** x − mean(x) */
+  readonly centre: (value: string) => string;
+  /** 1 / √(moment(centred x) + epsilon) */
+  readonly inverse: (centred: string) => string;
 }
 
-function normalisation(call: Call): Normalisation {
-  const { emit } = call;
+/** The node's own statistics where it gives them out (float32: keep-statistics.ts), else computed again. */
+function normalisation(
+  call: Call,
+  outputs: { readonly mean?: number; readonly inverse: number },
+): Normalisation {
+  const { emit, node } = call;
   const rank = call.rank(call.x(0));
   const type = call.type(call.x(0));
+  // `axis` (default −1) to the last are normalised together.
   const first = positiveAxis(call.int('axis', -1), rank);
   const axes = Array.from({ length: rank - first }, (_, i) => first + i);
-  const inverse = (moment: string): string =>
-    emit.op('Reciprocal', [
-      emit.op('Sqrt', [emit.add(moment, emit.scalar(type, call.float('epsilon', 1e-5)))]),
-    ]);
-  return { axes, mean: (value) => emit.reduceMean(value, axes, true), inverse };
+  const mean = (value: string): string => emit.reduceMean(value, axes, true);
+  const given = (output: number | undefined): string | undefined =>
+    output === undefined ? undefined : node.outputs[output] || undefined;
+  const computed = (centred: string): string => {
+    const moment = mean(emit.mul(centred, centred));
+    const root = emit.op('Sqrt', [emit.add(moment, emit.scalar(type, call.float('epsilon', 1e-5)))]);
+    return emit.op('Reciprocal', [root]);
+  };
+  return {
+    mean,
+    centre: (value) => emit.sub(value, given(outputs.mean) ?? mean(value)),
+    inverse: (centred) => given(outputs.inverse) ?? computed(centred),
+  };
 }
 
 /**
@@ -29,9 +42,9 @@ function normalisation(call: Call): Normalisation {
  */
 const layerNormalization: GradientRule = (call) => {
   const { emit } = call;
-  const { mean, inverse } = normalisation(call);
-  const centred = emit.sub(call.x(0), mean(call.x(0)));
-  const inv = inverse(mean(emit.mul(centred, centred)));
+  const { mean, centre, inverse } = normalisation(call, { mean: 1, inverse: 2 });
+  const centred = centre(call.x(0));
+  const inv = inverse(centred);
   const unit = emit.mul(centred, inv);
   const dx = (): string => {
     const g = emit.mul(call.dy(), call.x(1));
@@ -48,9 +61,9 @@ const layerNormalization: GradientRule = (call) => {
 /** y = x · inv · scale with inv = 1 / √(mean(x²) + epsilon): as LayerNormalization without the mean. */
 const rmsNormalization: GradientRule = (call) => {
   const { emit } = call;
-  const { mean, inverse } = normalisation(call);
+  const { mean, inverse } = normalisation(call, { inverse: 1 });
   const x = call.x(0);
-  const inv = inverse(mean(emit.mul(x, x)));
+  const inv = inverse(x);
   const unit = emit.mul(x, inv);
   const dx = (): string => {
     const g = emit.mul(call.dy(), call.x(1));
