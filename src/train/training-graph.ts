@@ -6,6 +6,8 @@ import { int } from './ir/attributes.js';
 import { GraphBuilder } from './ir/builder.js';
 import type { Dim, Model, ValueInfo } from './ir/graph.js';
 import { pruneTo } from './ir/prune.js';
+import { frozenHead } from './frozen-head.js';
+import { linearCrossEntropy } from './linear-cross-entropy.js';
 import { LOSSES, type LossKind } from './loss.js';
 import type { Logits, LossNodes } from './loss-nodes.js';
 import type { ValueTypes } from './shapes/extent.js';
@@ -35,11 +37,22 @@ interface LossOptions {
   readonly loss?: LossKind;
 }
 
+/** From so many classes on the loss of a training graph is computed in parts, where the head allows it. */
+const MANY_CLASSES = 4096;
+
+interface Labelled {
+  readonly builder: GraphBuilder;
+  readonly logits: Logits;
+  readonly nodes: LossNodes;
+  /** The value that nodes.gradient() is the gradient of: the logits, or what a frozen head reads. */
+  readonly source: string;
+}
+
 function withLabels(
   model: Model,
   types: ValueTypes,
-  { loss: kind = 'cross-entropy' }: LossOptions,
-): { builder: GraphBuilder; logits: Logits; nodes: LossNodes } {
+  { loss: kind = 'cross-entropy', training = false }: LossOptions & { readonly training?: boolean },
+): Labelled {
   const { name } = logitsOf(model);
   const builder = GraphBuilder.from(model, { outputs: [] });
   const logits = { name, type: types.type(name), dims: types.dims(name) };
@@ -49,7 +62,13 @@ function withLabels(
     .map((extent, i) => (typeof extent === 'number' ? extent : `label_${i}`));
   // Predictions of one number a row come as [batch, 1] and their targets as [batch].
   builder.input(LABELS, loss.labels(logits.type), kind === 'cross-entropy' ? dims : targetDims(dims));
-  return { builder, logits, nodes: loss.build(builder, logits, LABELS) };
+  const classes = logits.dims.at(-1) ?? 0;
+  const many = training && kind === 'cross-entropy' && typeof classes === 'number' && classes >= MANY_CLASSES;
+  const head = many ? frozenHead(model, types, name) : undefined;
+  if (head === undefined)
+    return { builder, logits, nodes: loss.build(builder, logits, LABELS), source: name };
+  const input = { type: types.type(head.x), dims: types.dims(head.x) };
+  return { builder, logits, nodes: linearCrossEntropy(builder, head, input, LABELS), source: head.x };
 }
 
 function targetDims(dims: readonly Dim[]): readonly Dim[] {
@@ -63,13 +82,13 @@ export function trainingGraph(
   wanted: readonly string[],
   options: LossOptions = {},
 ): Model {
-  const { builder, logits, nodes } = withLabels(model, types, options);
+  const { builder, logits, nodes, source } = withLabels(model, types, { ...options, training: true });
   const gradients = differentiate({
     model,
     builder,
     types,
     constants: inlineConstants(model.graph),
-    seeds: new Map([[logits.name, nodes.gradient()]]),
+    seeds: new Map([[source, nodes.gradient()]]),
     wanted,
   });
   builder.output(builder.op('Identity', [nodes.loss], {}, LOSS), logits.type, []);
