@@ -6,15 +6,15 @@ import { IGNORED_LABEL } from './cross-entropy.js';
 import { checkOptions, checkStepOptions } from './check-options.js';
 import { dropoutFeeds } from './dropout.js';
 import { accumulate, addProximal, clipToNorm, globalNorm } from './gradient-math.js';
-import { encodeModel } from './ir/codec.js';
 import type { Model, ValueInfo } from './ir/graph.js';
 import { makeOptimizer } from './optimizers/make-optimizer.js';
 import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
-import { openRuntime, type Runtime, type RuntimeTensor } from './ort.js';
+import type { RuntimeTensor } from './ort.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
 import type { ActivationStore } from './prefix/cache.js';
 import { PrefixRunner } from './prefix/prefix-runner.js';
-import { forwardRest, type PrefixSplit } from './prefix/split.js';
+import { forwardRest } from './prefix/split.js';
+import { Runtimes } from './runtimes.js';
 import type {
   Batch,
   EvaluateOptions,
@@ -47,9 +47,7 @@ export class Trainer {
   /** Takes the prefix's result as an input; only with a store of the caller's. */
   readonly #scoring: Model | undefined;
   readonly #slots: readonly Slot[];
-  #training: Runtime | undefined;
-  #forward: Runtime | undefined;
-  #prefix: Runtime | undefined;
+  readonly #runtimes: Runtimes;
   #optimizer: Optimizer | undefined;
   #spec: OptimizerSpec | undefined;
   #states: OptimizerState[] = [];
@@ -64,6 +62,7 @@ export class Trainer {
     this.#options = options;
     this.#graphs = graphs;
     this.#slots = slots;
+    this.#runtimes = new Runtimes(graphs, options);
     const { split } = graphs;
     const { prefixCache } = options;
     if (split !== undefined && prefixCache !== undefined)
@@ -168,7 +167,7 @@ export class Trainer {
     const { split, inputs } = this.#graphs;
     if (split === undefined || this.#prefixes === undefined) return false;
     return this.#prefixes.fill(batch, this.#feeds(batch, inputs, split.prefix), () =>
-      this.#openPrefix(split),
+      this.#runtimes.prefix(),
     );
   }
 
@@ -220,10 +219,10 @@ export class Trainer {
     const { forward, logits, inputs, loss } = this.#graphs;
     const wanted = options.logits ?? true;
     const graph = this.#scoring ?? forward;
-    this.#forward ??= await this.#openGraph(graph);
+    const runtime = await this.#runtimes.forward(graph);
     const fed = this.#feeds(batch, inputs, graph);
     if (graph !== forward) await this.#addPrefix(fed, batch);
-    const results = await this.#forward.run(fed, [
+    const results = await runtime.run(fed, [
       ...(wanted ? [logits] : []),
       LOSS_SUM,
       ...(loss === 'cross-entropy' ? [PREDICTED] : []),
@@ -241,11 +240,8 @@ export class Trainer {
   }
 
   async close(): Promise<void> {
-    await this.#training?.close();
-    await this.#forward?.close();
-    await this.#prefix?.close();
+    await this.#runtimes.close();
     this.#prefixes?.close();
-    this.#training = this.#forward = this.#prefix = undefined;
   }
 
   #trained(): { slot: Slot; index: number }[] {
@@ -254,15 +250,6 @@ export class Trainer {
 
   #needParameters(): void {
     if (!this.#loaded) throw new FedrotError('precondition_failed', 'load the parameters first');
-  }
-
-  #openGraph(model: Model): Promise<Runtime> {
-    const { folder, threads = 1, spinning = false, prepacking = false } = this.#options;
-    return openRuntime(encodeModel(model), { folder, threads, spinning, prepacking });
-  }
-
-  async #openPrefix({ prefix }: PrefixSplit): Promise<Runtime> {
-    return (this.#prefix ??= await this.#openGraph(prefix));
   }
 
   #feeds(batch: Batch, inputs: readonly ValueInfo[], graph: Model): Record<string, RuntimeTensor> {
@@ -280,7 +267,7 @@ export class Trainer {
     const { split, inputs } = this.#graphs;
     if (split === undefined || this.#prefixes === undefined) return;
     feeds[split.value] = await this.#prefixes.run(batch, this.#feeds(batch, inputs, split.prefix), () =>
-      this.#openPrefix(split),
+      this.#runtimes.prefix(),
     );
   }
 
@@ -291,14 +278,14 @@ export class Trainer {
     const { training, inputs, split } = this.#graphs;
     const names = this.#trained().map(({ slot }) => gradientName(slot.parameter.input));
     const graph = split?.rest ?? training;
-    this.#training ??= await this.#openGraph(graph);
+    const runtime = await this.#runtimes.training();
     const sizes = runtimeSizes(inputs, (name) => batch.inputs[name]?.dims);
     const feeds = {
       ...this.#feeds(batch, inputs, graph),
       ...dropoutFeeds(graph.graph.inputs, this.#options, sizes, dropoutSeed),
     };
     await this.#addPrefix(feeds, batch);
-    const results = await this.#training.run(feeds, [LOSS, ...names]);
+    const results = await runtime.run(feeds, [LOSS, ...names]);
     return {
       loss: Number(results[LOSS]?.data[0] ?? NaN),
       gradients: names.map((name) => {
