@@ -13,7 +13,7 @@ import type { RuntimeTensor } from './ort.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
 import type { ActivationStore } from './prefix/cache.js';
 import { PrefixRunner } from './prefix/prefix-runner.js';
-import { forwardRest } from './prefix/split.js';
+import { forwardRest, type PrefixSplit } from './prefix/split.js';
 import { Runtimes } from './runtimes.js';
 import type {
   Batch,
