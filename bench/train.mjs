@@ -1,11 +1,13 @@
 // fedrot against PyTorch + PEFT, one LoRA step after the other on the same CPU: `npm run bench:train`.
-// Each side is a process of its own; steps and forward passes take turns, so that what else the machine does hits both.
-// One JSON line a model; with --write the table of docs/performance-train.md too.
+// Each side is a process of its own; they take turns step by step, then forward pass by forward pass, so that what else the machine does
+// hits both. One JSON line a model; the last of every model is kept in .cache/bench-train/rows.json, and --write makes the table of
+// docs/performance-train.md from all of them, so that models can be measured one at a time.
 //
-//   npm run bench:train -- --models minilm,bert-base --steps 15 --threads 2 --write
+//   npm run bench:train -- --models minilm,bert-base --steps 15 --threads 2
+//   npm run bench:train -- --models '' --write           only the table
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
@@ -31,7 +33,7 @@ const { values } = parseArgs({
 const [steps, warmup, threads, batch, sequence] = ['steps', 'warmup', 'threads', 'batch', 'sequence'].map(
   (name) => Number(values[name]),
 );
-const names = values.models.split(',');
+const names = values.models.split(',').filter((name) => name !== '');
 const unknown = names.find((name) => MODELS[name] === undefined);
 if (
   unknown !== undefined ||
@@ -74,7 +76,6 @@ async function measure(name) {
   await maker.end();
   const importer = fedrotChild();
   await importer.ask({ ask: 'prepare', folder, task });
-  const peaks = [];
 
   /** Opens a side in a new process; time to the end of its first step. */
   const start = async (child, more = {}) => {
@@ -84,15 +85,21 @@ async function measure(name) {
   };
   const sides = { fedrot: await start(fedrotChild()), torch: await start(torchChild()) };
   if (model.prefix) sides.cached = await start(fedrotChild(), { prefix: true });
-  for (let round = 0; round < warmup + steps; round++)
-    for (const what of ['step', 'forward'])
+  for (const what of ['step', 'forward'])
+    for (let round = 0; round < warmup + steps; round++)
       for (const side of Object.values(sides)) {
         const { ms } = await side.child.ask({ ask: what });
         if (round >= warmup) side[what].push(ms);
       }
-  for (const size of productSizes(model, { batch, sequence }))
-    peaks.push((await importer.ask({ ask: 'product', size, threads, repeats: 9 })).gflops);
+  const peaks = { plain: [], prepacked: [], torch: [] };
+  for (const size of productSizes(model, { batch, sequence })) {
+    const ask = { ask: 'product', size, threads, repeats: 9 };
+    peaks.plain.push((await importer.ask(ask)).gflops);
+    peaks.prepacked.push((await importer.ask({ ...ask, prepacking: true })).gflops);
+    peaks.torch.push((await sides.torch.child.ask(ask)).gflops);
+  }
   await importer.end();
+  const prepacked = sides.fedrot.prepacked;
   const bytes = {};
   for (const [side, { child }] of Object.entries(sides)) {
     bytes[side] = (await child.ask({ ask: 'memory' })).bytes;
@@ -104,7 +111,8 @@ async function measure(name) {
   const torchMs = median(sides.torch.step);
   const forwardMs = median(sides.fedrot.forward);
   const { step: flops } = necessaryFlops(model, { batch, sequence });
-  const peakGflops = median(peaks);
+  const peakGflops = median(peaks[prepacked ? 'prepacked' : 'plain']);
+  const torchPeakGflops = median(peaks.torch);
   const row = {
     model: name,
     batch,
@@ -120,6 +128,8 @@ async function measure(name) {
     tokensPerSecond: (1000 * tokens) / stepMs,
     torchTokensPerSecond: (1000 * tokens) / torchMs,
     speedup: torchMs / stepMs,
+    // What a step of nothing but its necessary products would be, at the faster of both bare speeds.
+    bound: torchMs / (flops / Math.max(peakGflops, torchPeakGflops) / 1e6),
     memoryMB: bytes.fedrot / 1e6,
     torchMemoryMB: bytes.torch / 1e6,
     memoryRatio: bytes.fedrot / bytes.torch,
@@ -127,7 +137,9 @@ async function measure(name) {
     torchFirstStepMs: sides.torch.firstStepMs,
     trainForward: stepMs / forwardMs,
     gflops: flops / stepMs / 1e6,
+    prepacked,
     peakGflops,
+    torchPeakGflops,
     peakShare: flops / stepMs / 1e6 / peakGflops,
     ...(sides.cached === undefined
       ? {}
@@ -137,14 +149,10 @@ async function measure(name) {
 }
 
 if (!hasTorch) process.exit(1);
-const rows = [];
+const kept = join(root, '.cache/bench-train/rows.json');
+const rows = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : {};
 for (const name of names) {
   const row = await measure(name);
-  rows.push(row);
-  process.stdout.write(`${JSON.stringify(row)}\n`);
-}
-if (values.write) {
-  const file = join(root, 'docs/performance-train.md');
   const machine = {
     cpu: cpus()[0]?.model ?? 'unknown CPU',
     threads,
@@ -152,6 +160,14 @@ if (values.write) {
     date: new Date().toISOString().slice(0, 10),
     steps,
   };
-  const text = fill(readFileSync(file, 'utf8'), rows, machine);
+  rows[name] = { ...row, machine };
+  mkdirSync(dirname(kept), { recursive: true });
+  writeFileSync(kept, JSON.stringify(rows, undefined, 1));
+  process.stdout.write(`${JSON.stringify(row)}\n`);
+}
+if (values.write) {
+  const file = join(root, 'docs/performance-train.md');
+  const known = Object.keys(MODELS).flatMap((name) => (rows[name] === undefined ? [] : [rows[name]]));
+  const text = fill(readFileSync(file, 'utf8'), known);
   writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
 }

@@ -91,11 +91,11 @@ async function open({
       : tensor(draw(2, rows, classes), [rows]);
   batch = { inputs: Object.fromEntries(inputs.map((name) => [name, tensor(fills[name], shape)])), labels };
   const { loss } = await trainer.step([batch]);
-  return { loss, sites: lora.length, cachedShare: trainer.cachedShare };
+  return { loss, sites: lora.length, cachedShare: trainer.cachedShare, prepacked: trainer.prepacked };
 }
 
 /** Billions of floating-point operations a second of one bare product. */
-async function product({ size: [rows, from, to], threads, repeats }) {
+async function product({ size: [rows, from, to], threads, repeats, prepacking }) {
   const { GraphBuilder } = await dist('train/ir/builder.js');
   const { encodeModel } = await dist('train/ir/codec.js');
   const { floatTensor } = await dist('train/ir/tensor-value.js');
@@ -105,7 +105,7 @@ async function product({ size: [rows, from, to], threads, repeats }) {
   builder.initializer('w', floatTensor([from, to], new Float32Array(from * to).fill(0.5)));
   builder.op('ReduceMax', [builder.op('MatMul', ['x', 'w'])], { keepdims: { kind: 'int', value: 0 } }, 'y');
   builder.output('y', 'float', []);
-  const runtime = await openRuntime(encodeModel(builder.build()), { threads });
+  const runtime = await openRuntime(encodeModel(builder.build()), { threads, prepacking });
   const x = { type: 'float', dims: [rows, from], data: new Float32Array(rows * from).fill(0.25) };
   await runtime.run({ x }, ['y']);
   const times = [];

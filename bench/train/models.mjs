@@ -96,21 +96,32 @@ const sum = (sizes) => sizes.reduce((total, [a, b]) => total + a * b, 0);
 
 /**
  * Floating-point operations of the products that cannot be left out, two for each multiply-add: weights forward once, and once more for
- * the gradients of their inputs above the lowest adapted modules; attention twice forward, four times backward; the factors.
+ * the gradients of their inputs above the lowest adapted modules; attention twice forward, four times backward; the factors. Of an encoder's
+ * last layer the classifier reads one row only, so queries, the rest of the layer and attention are needed for that row alone. A language
+ * model's last position has no label.
  */
 export function necessaryFlops(model, { batch, sequence, cached = false }) {
   const { hidden_size: h, num_hidden_layers: depth, vocab_size: vocabulary } = model.base;
+  const lm = model.kind === 'llama';
   const tokens = batch * sequence;
   const adapted = model.layers ?? Array.from({ length: depth }, (_, i) => i);
   const lowest = Math.min(...adapted);
   const { entry, rest } = layerProducts(model);
-  const layer = sum(entry) + sum(rest);
-  const head = model.kind === 'llama' ? vocabulary * h * tokens : (h * h + CLASSES * h) * batch;
-  const attention = batch * sequence * sequence * h;
-  const below = cached ? lowest : 0;
-  const forward = (depth - below) * (2 * layer * tokens + 4 * attention) + 2 * head;
-  const backward =
-    (depth - lowest) * (2 * layer * tokens + 8 * attention) - 2 * sum(entry) * tokens + 2 * head;
+  const [query, ...keyValue] = entry;
+  const rows = (layer) => (lm || layer < depth - 1 ? tokens : batch);
+  const products = (layer) => ({
+    entry: 2 * (sum([query]) * rows(layer) + sum(keyValue) * tokens),
+    rest: 2 * sum(rest) * rows(layer),
+    attention: 4 * rows(layer) * sequence * h,
+  });
+  const head = 2 * (lm ? vocabulary * h * (tokens - batch) : (h * h + CLASSES * h) * batch);
+  let [forward, backward] = [head, head];
+  for (let layer = cached ? lowest : 0; layer < depth; layer++) {
+    const own = products(layer);
+    forward += own.entry + own.rest + own.attention;
+    if (layer > lowest) backward += own.entry;
+    if (layer >= lowest) backward += own.rest + 2 * own.attention;
+  }
   const sites = adapted.length * model.targets.length;
   const factors = sites * 6 * tokens * LORA.rank * 2 * h;
   return { forward, step: forward + backward + factors };

@@ -82,6 +82,21 @@ class Engine:
             self.model(**self.batch).loss.item()
         return {"ms": (time.perf_counter() - started) * 1000}
 
+    def product(self, ask):
+        """Billions of floating-point operations a second of one bare product."""
+        import torch
+
+        torch.set_num_threads(ask["threads"])
+        rows, size, out = ask["size"]
+        x, w = torch.full((rows, size), 0.25), torch.full((size, out), 0.5)
+        torch.mm(x, w)
+        times = []
+        for _ in range(ask["repeats"]):
+            started = time.perf_counter()
+            torch.mm(x, w)
+            times.append(time.perf_counter() - started)
+        return {"gflops": 2 * rows * size * out / sorted(times)[len(times) // 2] / 1e9}
+
     def memory(self, _):
         try:
             for line in Path("/proc/self/status").read_text().splitlines():

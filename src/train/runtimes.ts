@@ -38,6 +38,10 @@ export class Runtimes {
     this.#small = matrixBytes(graphs.forward) <= SMALL_BYTES;
   }
 
+  get prepacking(): boolean {
+    return this.options.prepacking ?? this.#small;
+  }
+
   async training(): Promise<Runtime> {
     await this.#replace('training', ['forward']);
     return this.#get('training', this.graphs.split?.rest ?? this.graphs.training);
@@ -66,7 +70,8 @@ export class Runtimes {
   async #get(name: Name, model: Model): Promise<Runtime> {
     const known = this.#open.get(name);
     if (known !== undefined) return known;
-    const { folder, threads = 1, spinning = false, prepacking = this.#small } = this.options;
+    const { folder, threads = 1, spinning = false } = this.options;
+    const { prepacking } = this;
     const runtime = await openRuntime(encodeModel(model), { folder, threads, spinning, prepacking });
     this.#open.set(name, runtime);
     return runtime;

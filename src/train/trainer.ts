@@ -88,6 +88,11 @@ export class Trainer {
     return this.#graphs.split?.share ?? 0;
   }
 
+  /** Whether frozen matrices are kept in the form that products read. */
+  get prepacked(): boolean {
+    return this.#runtimes.prepacking;
+  }
+
   get parameters(): { name: string; shape: readonly number[] }[] {
     return this.#slots.map(({ parameter: { name, shape } }) => ({ name, shape }));
   }
