@@ -165,7 +165,10 @@ def make(out, name, spec, seed):
         save_file(tensors, folder / ("expected-head.safetensors" if head else "expected.safetensors"))
         scalars |= {"head": values} if head else values
     try:
-        export(copy.deepcopy(model), batch, folder / "model.onnx")
+        if "export" in spec:
+            spec["export"](copy.deepcopy(model), batch, folder)
+        else:
+            export(copy.deepcopy(model), batch, folder / "model.onnx")
     except Exception as error:  # the exporter needs packages that only some environments have
         print(f"{name}: no ONNX file ({error})", file=sys.stderr)
     model.save_pretrained(folder / "checkpoint")

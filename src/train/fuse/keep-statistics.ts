@@ -1,7 +1,6 @@
 import { GraphBuilder } from '../ir/builder.js';
 import type { Model } from '../ir/graph.js';
-import type { Extent, ValueTypes } from '../shapes/extent.js';
-import { positiveAxis } from '../shapes/extent.js';
+import { positiveAxis, type Extent, type ValueTypes } from '../shapes/extent.js';
 import { numberOf } from '../weight-uses.js';
 
 /** Outputs behind the first that hold what gradients need: mean and inverse deviation, or the inverse root mean square. */

@@ -22,8 +22,10 @@ function normalisation(
   const first = positiveAxis(call.int('axis', -1), rank);
   const axes = Array.from({ length: rank - first }, (_, i) => first + i);
   const mean = (value: string): string => emit.reduceMean(value, axes, true);
-  const given = (output: number | undefined): string | undefined =>
-    output === undefined ? undefined : node.outputs[output] || undefined;
+  const given = (output: number | undefined): string | undefined => {
+    const name = output === undefined ? '' : (node.outputs[output] ?? '');
+    return name === '' ? undefined : name;
+  };
   const computed = (centred: string): string => {
     const moment = mean(emit.mul(centred, centred));
     const root = emit.op('Sqrt', [emit.add(moment, emit.scalar(type, call.float('epsilon', 1e-5)))]);

@@ -1,0 +1,151 @@
+"""Makes golden folders of architectures that no other test names, to show that training from ONNX is not fitted to the files it was built on.
+
+    .cache/venv/bin/python test/oracles/make_more_goldens.py OUT [NAME…]
+
+Tiny random models of transformers, odd sizes, exported by both exporters of torch.onnx at several opsets, with what PyTorch + PEFT compute
+from them (make_golden.py). What an exporter cannot write is said and left out. Needs the packages of requirements-peft.txt.
+"""
+
+import json
+import sys
+import traceback
+import warnings
+from pathlib import Path
+
+import torch
+import transformers as hf
+from make_golden import SEQUENCE, make
+
+H, HEADS, VOCABULARY = 12, 3, 23
+COMMON = dict(vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, max_position_embeddings=16)
+ENCODER = dict(COMMON, intermediate_size=20, id2label={i: f"class {i}" for i in range(3)}, hidden_dropout_prob=0.0,
+               attention_probs_dropout_prob=0.0)
+DECODER = dict(COMMON, intermediate_size=20)
+NO_DROPOUT = dict(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+# head_dim 4: rotary halves of 2.
+
+MODELS = {
+    "albert": ("cls", lambda: hf.AlbertConfig(**dict(ENCODER, embedding_size=7)), hf.AlbertForSequenceClassification, ["query", "value"]),
+    "xlm-roberta": ("cls", lambda: hf.XLMRobertaConfig(**ENCODER), hf.XLMRobertaForSequenceClassification, ["query", "value"]),
+    "mpnet": ("cls", lambda: hf.MPNetConfig(**ENCODER), hf.MPNetForSequenceClassification, ["attn.q", "attn.v"]),
+    "deberta-v2": ("cls", lambda: hf.DebertaV2Config(**dict(
+        ENCODER, relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=4, norm_rel_ebd="layer_norm",
+        share_att_key=True)), hf.DebertaV2ForSequenceClassification, ["query_proj", "value_proj"]),
+    "deberta": ("cls", lambda: hf.DebertaConfig(**dict(
+        ENCODER, relative_attention=True, pos_att_type=["c2p", "p2c"])), hf.DebertaForSequenceClassification, ["in_proj"]),
+    "modernbert": ("cls", lambda: hf.ModernBertConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=3, num_attention_heads=HEADS, intermediate_size=20,
+        max_position_embeddings=16, pad_token_id=0, local_attention=4, global_attn_every_n_layers=2, num_labels=3,
+        attention_dropout=0.0, mlp_dropout=0.0, embedding_dropout=0.0, classifier_dropout=0.0, reference_compile=False),
+        hf.ModernBertForSequenceClassification, ["Wqkv", "Wo"]),
+    "roformer": ("cls", lambda: hf.RoFormerConfig(**dict(ENCODER, hidden_size=12)), hf.RoFormerForSequenceClassification, ["query", "value"]),
+    "squeezebert": ("cls", lambda: hf.SqueezeBertConfig(**dict(
+        ENCODER, q_groups=1, k_groups=1, v_groups=1, post_attention_groups=1, intermediate_groups=1, output_groups=1)),
+        hf.SqueezeBertForSequenceClassification, ["classifier"]),
+    "opt": ("lm", lambda: hf.OPTConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, ffn_dim=20, max_position_embeddings=16,
+        word_embed_proj_dim=8, dropout=0.0, pad_token_id=0), hf.OPTForCausalLM, ["q_proj", "v_proj"]),
+    "gpt-neox": ("lm", lambda: hf.GPTNeoXConfig(**DECODER, rotary_pct=0.5, use_parallel_residual=True), hf.GPTNeoXForCausalLM,
+                 ["query_key_value"]),
+    "gpt-neo": ("lm", lambda: hf.GPTNeoConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_layers=2, num_heads=HEADS, intermediate_size=20, max_position_embeddings=16,
+        attention_types=[[["global", "local"], 1]], window_size=3, embed_dropout=0.0, attention_dropout=0.0, resid_dropout=0.0),
+        hf.GPTNeoForCausalLM, ["q_proj", "v_proj"]),
+    "gptj": ("lm", lambda: hf.GPTJConfig(
+        vocab_size=VOCABULARY, n_embd=H, n_layer=2, n_head=HEADS, n_inner=20, n_positions=16, rotary_dim=2, **NO_DROPOUT),
+        hf.GPTJForCausalLM, ["q_proj", "v_proj"]),
+    "codegen": ("lm", lambda: hf.CodeGenConfig(
+        vocab_size=VOCABULARY, n_embd=16, n_layer=2, n_head=4, n_inner=20, n_positions=16, n_ctx=16, rotary_dim=2, **NO_DROPOUT),
+        hf.CodeGenForCausalLM, ["qkv_proj"]),
+    "falcon": ("lm", lambda: hf.FalconConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, max_position_embeddings=16, alibi=False,
+        multi_query=True, parallel_attn=True, hidden_dropout=0.0, attention_dropout=0.0), hf.FalconForCausalLM, ["query_key_value"]),
+    "bloom": ("lm", lambda: hf.BloomConfig(
+        vocab_size=VOCABULARY, hidden_size=H, n_layer=2, n_head=HEADS, hidden_dropout=0.0, attention_dropout=0.0),
+        hf.BloomForCausalLM, ["query_key_value"]),
+    "cohere": ("lm", lambda: hf.CohereConfig(**DECODER, num_key_value_heads=1, logit_scale=0.5, use_qk_norm=True), hf.CohereForCausalLM,
+               ["q_proj", "v_proj"]),
+    "olmo": ("lm", lambda: hf.OlmoConfig(**DECODER, clip_qkv=0.9), hf.OlmoForCausalLM, ["q_proj", "v_proj"]),
+    "olmo2": ("lm", lambda: hf.Olmo2Config(**DECODER), hf.Olmo2ForCausalLM, ["q_proj", "v_proj"]),
+    "stablelm": ("lm", lambda: hf.StableLmConfig(**DECODER, partial_rotary_factor=0.5, use_qkv_bias=True), hf.StableLmForCausalLM,
+                 ["q_proj", "v_proj"]),
+    "phi": ("lm", lambda: hf.PhiConfig(**DECODER, partial_rotary_factor=0.5, resid_pdrop=0.0, embd_pdrop=0.0), hf.PhiForCausalLM,
+            ["q_proj", "v_proj"]),
+    "granite": ("lm", lambda: hf.GraniteConfig(**DECODER, num_key_value_heads=1, logits_scaling=2.0, residual_multiplier=0.7),
+                hf.GraniteForCausalLM, ["q_proj", "v_proj"]),
+    "starcoder2": ("lm", lambda: hf.Starcoder2Config(**DECODER, num_key_value_heads=1, residual_dropout=0.0, embedding_dropout=0.0),
+                   hf.Starcoder2ForCausalLM, ["q_proj", "v_proj"]),
+    "nemotron": ("lm", lambda: hf.NemotronConfig(**DECODER, num_key_value_heads=3, head_dim=4), hf.NemotronForCausalLM,
+                 ["q_proj", "v_proj"]),
+}
+
+# file: exporter, opset, dynamic axes
+EXPORTS = {
+    "model.onnx": (True, 18, True),
+    "model-op21.onnx": (True, 21, True),
+    "model-op23.onnx": (True, 23, True),
+    "model-legacy14.onnx": (False, 14, True),
+    "model-legacy17.onnx": (False, 17, True),
+    "model-static.onnx": (False, 17, False),
+}
+
+
+def export_all(model, batch, folder):
+    """Every file that the exporters manage; other sizes than the batch's are traced, so that what was frozen by mistake shows."""
+
+    class Logits(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, input_ids, attention_mask):
+            return self.inner(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).logits
+
+    class Classes(Logits):
+        def forward(self, input_ids, attention_mask):
+            return self.inner(input_ids=input_ids, attention_mask=attention_mask).logits
+
+    wrapped = (Logits if hasattr(model, "generate") and batch["labels"].ndim == 2 else Classes)().eval()
+    names = ["input_ids", "attention_mask"]
+    written = []
+    for file, (dynamo, opset, dynamic) in EXPORTS.items():
+        rows, length = (2, SEQUENCE - 1) if dynamic else batch["input_ids"].shape
+        args = tuple(batch[name][:rows, :length].contiguous() for name in names)
+        path = folder / file
+        try:
+            if dynamo:
+                axes = tuple({0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence", max=16)} for _ in names)
+                torch.onnx.export(wrapped, args, str(path), dynamo=True, opset_version=opset, input_names=names, external_data=False,
+                                  output_names=["logits"], dynamic_shapes=axes if dynamic else None, verbose=False)
+            else:
+                axes = {name: {0: "batch", 1: "sequence"} for name in names} if dynamic else None
+                torch.onnx.export(wrapped, args, str(path), dynamo=False, opset_version=opset, input_names=names,
+                                  output_names=["logits"], dynamic_axes=axes)
+            written.append(file)
+        except Exception as error:
+            path.unlink(missing_ok=True)
+            print(json.dumps({"folder": folder.name, "file": file, "export": str(error).strip().split("\n")[0][:200]}), flush=True)
+    return written
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    out, *wanted = sys.argv[1:]
+    for index, (name, (task, config, model, targets)) in enumerate(MODELS.items()):
+        if wanted and name not in wanted:
+            continue
+        spec = {
+            "task": "causal-lm" if task == "lm" else "sequence-classification",
+            "config": config, "model": model, "targets": targets, "export": export_all,
+        }
+        try:
+            first = 1000 * (index + 1)
+            seed = next((seed for seed in range(first, first + 30) if make(Path(out), name, spec, seed)), None)
+            print(json.dumps({"folder": name, "seed": seed}), flush=True)
+        except Exception:
+            print(json.dumps({"folder": name, "failed": traceback.format_exc(limit=-3)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
