@@ -308,6 +308,35 @@ export const runSpecSchema = z.strictObject({
         .min(100)
         .default(10 * 60_000)
         .describe('the next round does not wait longer than so many milliseconds for evaluators'),
+      trainers: z
+        .boolean()
+        .optional()
+        .describe(
+          'trainers score every such version too, each on the validation examples that it keeps (data.validationFraction or data.test): accuracy by silo. One that keeps none reports that it cannot',
+        ),
+      stop: z
+        .strictObject({
+          patience: z
+            .int()
+            .min(1)
+            .max(100_000)
+            .describe(
+              'the run ends when so many scored versions in a row were no better than the best before',
+            ),
+          minDelta: z
+            .number()
+            .min(0)
+            .default(0)
+            .describe(
+              'better means by more than this: accuracy, 0 to 1, or nats where a task has no accuracy',
+            ),
+        })
+        .optional()
+        .describe('ends a run before its last round; without it all rounds are run'),
+    })
+    .refine(({ every, stop }) => stop === undefined || every > 0, {
+      path: ['stop'],
+      message: 'needs versions that are scored: evaluation.every must be at least 1',
     })
     .prefault({}),
   wireDType: z

@@ -116,6 +116,24 @@ export class CoordinatorMetrics {
   readonly loss = this.#set.gauge('fedrot_evaluation_loss_nats', 'Mean loss of the newest scored version.', [
     'run',
   ]);
+  readonly worstAccuracy = this.#set.gauge(
+    'fedrot_evaluation_worst_accuracy_ratio',
+    'Lowest accuracy among the silos and evaluators that scored the newest scored version.',
+    ['run'],
+  );
+  readonly accuracySpread = this.#set.gauge(
+    'fedrot_evaluation_accuracy_spread_ratio',
+    'Highest minus lowest accuracy among them.',
+    ['run'],
+  );
+  readonly bestVersion = this.#set.gauge('fedrot_run_best_version', 'Version with the best score so far.', [
+    'run',
+  ]);
+  readonly aggregationBound = this.#set.gauge(
+    'fedrot_aggregation_error_bound_ratio',
+    "The least aggregation error that the run's rank allowed in the newest round (Eckart–Young).",
+    ['run'],
+  );
   readonly webhooks = this.#set.counter(
     'fedrot_webhooks_total',
     'Webhooks by event and outcome: sent or given-up.',

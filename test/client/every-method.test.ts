@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { aggregate } from '../../src/align/aggregate.js';
 import { METHODS } from '../../src/align/methods.js';
 import type { AggregateResult } from '../../src/align/types.js';
+import { viewRounds } from '../../src/cli/run/run-view.js';
 import { encodeTensorFile, memorySource } from '../../src/tensor/encode-file.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { untilRun } from '../server/support/harness.js';
@@ -164,6 +165,37 @@ describe('daemons do what a method asks', { timeout: 180_000 }, () => {
     const theirs = federation.trainers.get('a')!.trained.findLast(({ round }) => round === mine!.round);
     expect(mine!.round).toBeGreaterThan(2);
     expect(mine!.bundle.sha256).toBe(theirs!.bundle.sha256);
+  }); // prettier-ignore
+});
+
+describe('accuracy by silo', { timeout: 120_000 }, () => {
+  it('trainers score versions on what they keep for validation; the best is marked, and the run stops on it', async () => {
+    const scores = { a: [0.5, 0.9, 0.6, 0.6, 0.6], b: [0.5, 0.7, 0.6, 0.6, 0.6] };
+    for (const [name, of] of Object.entries(scores)) {
+      const stub = await federation.silo(name, 10, { data: validating(name) });
+      stub.accuracy = (call) => of[call - 1]!;
+    }
+    const runId = await federation.create({
+      aggregation: { method: 'fedit' },
+      rounds: { count: 10, minSilos: 2, deadlineMs: 60_000 },
+      evaluation: { every: 1, trainers: true, stop: { patience: 2 } },
+    });
+    const run = await federation.finished(runId);
+    expect(run.reason).toMatch(/stopped early: version 1 is the best/);
+    expect(run.rounds).toHaveLength(3);
+    expect(run.evaluations.map(({ silo, version, accuracy }) => [silo, version, accuracy])).toEqual(
+      [0, 1, 2, 3].flatMap((version) => [
+        ['a', version, scores.a[version]],
+        ['b', version, scores.b[version]],
+      ]),
+    );
+    const { adapters } = await federation.coordinator.admin.listAdapters({ runId });
+    expect(adapters.map(({ best }) => best)).toEqual([false, true, false, false]);
+    expect(viewRounds(run)[0]).toMatchObject({ accuracy: 0.8, worstAccuracy: 0.7 });
+    expect(viewRounds(run)[0]!.accuracySpread).toBeCloseTo(0.2, 12);
+    expect(await federation.coordinator.metric(`fedrot_run_best_version{run="${runId}"}`)).toBe(1);
+    expect(await federation.coordinator.metric(`fedrot_evaluation_worst_accuracy_ratio{run="${runId}"}`)).toBe(0.6);
+    expect(await federation.coordinator.metric(`fedrot_aggregation_error_bound_ratio{run="${runId}"}`)).toBeGreaterThan(0);
   }); // prettier-ignore
 });
 

@@ -29,7 +29,7 @@ afterEach(() => {
 const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
   runId: 'run',
   round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null },
+  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null, best: false },
   bundleSha256: 'b',
   specJson: '{}',
   instructionsJson: '{}',
@@ -61,7 +61,16 @@ describe('Spool', () => {
     ['round', { round: 3 }],
     [
       'starting adapter',
-      { adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 8), bytes: 10, merge: null } },
+      {
+        adapter: {
+          runId: 'run',
+          version: 1,
+          sha256: Buffer.alloc(32, 8),
+          bytes: 10,
+          merge: null,
+          best: false,
+        },
+      },
     ],
     ['settings', { specJson: '{"seed":1}' }],
     ['instructions', { instructionsJson: '{"train":"a"}' }],

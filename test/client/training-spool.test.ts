@@ -20,7 +20,7 @@ afterEach(() => {
 const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
   runId: 'run',
   round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null },
+  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null, best: false },
   bundleSha256: 'b',
   specJson: '{}',
   instructionsJson: '',

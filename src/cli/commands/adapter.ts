@@ -17,6 +17,7 @@ const COLUMNS: readonly Column<AdapterRef>[] = [
   { title: 'VERSION', value: ({ version }) => version },
   { title: 'SHA-256', value: ({ sha256 }) => hex(sha256) },
   { title: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+  { title: 'BEST', value: ({ best }) => (best ? 'by validation' : '') },
 ];
 
 const buildList: BuildCommand = (context) =>
@@ -31,7 +32,7 @@ const buildList: BuildCommand = (context) =>
       );
       if (options.json === true)
         context.out(
-          `${JSON.stringify(adapters.map(({ version, sha256, bytes }) => ({ version, sha256: hex(sha256), bytes })))}\n`,
+          `${JSON.stringify(adapters.map(({ version, sha256, bytes, best }) => ({ version, sha256: hex(sha256), bytes, best })))}\n`,
         );
       else context.out(formatTable(adapters, COLUMNS, 'no adapters yet'));
     });

@@ -62,6 +62,11 @@ function errorChart({ summary }: ReportParts, rounds: readonly RoundView[]): Lin
     role: summary.method === 'fedit' ? 'main' : 'reference',
     points: byRound(rounds, ({ aggregationErrorFedit }) => aggregationErrorFedit),
   };
+  const bound: Series = {
+    name: 'least that this rank allows',
+    role: 'reference',
+    points: byRound(rounds, ({ aggregationErrorBound }) => aggregationErrorBound),
+  };
   const method: Series = {
     name: summary.method,
     points: byRound(rounds, ({ aggregationError }) => aggregationError),
@@ -71,7 +76,7 @@ function errorChart({ summary }: ReportParts, rounds: readonly RoundView[]): Lin
     note: 'Distance of the averaged factors’ product from the exact mean of the silos’ products, relative to its size.',
     x: ROUND_AXIS,
     y: { label: 'error', format: (value) => formatNumber(value, 2), min: 0 },
-    series: summary.method === 'fedit' ? [plain] : [method, plain],
+    series: summary.method === 'fedit' ? [plain, bound] : [method, plain, bound],
   };
 }
 

@@ -57,6 +57,7 @@ export const RUN_COLUMNS: readonly Column<Run>[] = [
 export const ROUND_COLUMNS: readonly Column<RoundView>[] = [
   { title: 'ROUND', value: ({ round }) => round },
   { title: 'ACCURACY', value: ({ accuracy }) => formatPercent(accuracy), align: 'right' },
+  { title: 'WORST SILO', value: ({ worstAccuracy }) => formatPercent(worstAccuracy), align: 'right' },
   { title: 'LOSS', value: ({ loss }) => formatNumber(loss), align: 'right' },
   { title: 'TRAIN LOSS', value: ({ trainLoss }) => formatNumber(trainLoss), align: 'right' },
   { title: 'UPDATES', value: ({ updates }) => updates },

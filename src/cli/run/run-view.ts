@@ -8,6 +8,10 @@ export interface RoundView {
   readonly round: number;
   /** On the evaluators' test examples, 0 to 1. */
   readonly accuracy: number | null;
+  /** Lowest accuracy among those that scored the version; null unless several did. */
+  readonly worstAccuracy: number | null;
+  /** Highest minus lowest accuracy among them. */
+  readonly accuracySpread: number | null;
   /** On the evaluators' test examples, mean, nats. */
   readonly loss: number | null;
   /** Mean over the silos' training losses, weighted by examples; nats. */
@@ -20,6 +24,8 @@ export interface RoundView {
   readonly aggregationError: number | null;
   /** What plain averaging of the same updates would have given. */
   readonly aggregationErrorFedit: number | null;
+  /** What the best factors of the run's rank would have given. */
+  readonly aggregationErrorBound: number | null;
 }
 
 /** Mean of values by weight, null where no weight or a value is no number. */
@@ -48,12 +54,23 @@ export function diagnosticsOf({ diagnosticsJson }: RoundRecord): RoundDiagnostic
   return diagnosticsJson === '' ? undefined : (JSON.parse(diagnosticsJson) as RoundDiagnostics);
 }
 
+/** How the accuracy of a version differs between silos; nulls unless several told one. */
+function fairness(run: Run, version: number): Pick<RoundView, 'worstAccuracy' | 'accuracySpread'> {
+  const accuracies = run.evaluations
+    .filter((evaluation) => evaluation.version === version && !Number.isNaN(evaluation.accuracy))
+    .map(({ accuracy }) => accuracy);
+  if (accuracies.length < 2) return { worstAccuracy: null, accuracySpread: null };
+  const worst = Math.min(...accuracies);
+  return { worstAccuracy: worst, accuracySpread: Math.max(...accuracies) - worst };
+}
+
 export function viewRound(run: Run, record: RoundRecord): RoundView {
   const diagnostics = diagnosticsOf(record);
   const version = record.adapter?.version ?? record.round;
   return {
     round: record.round,
     accuracy: accuracyOf(run, version),
+    ...fairness(run, version),
     loss: lossOf(run, version),
     trainLoss: weightedMean(record.updates.map(({ loss, examples }) => ({ value: loss, weight: examples }))),
     seconds: (record.publishedMs - record.startedMs) / 1000,
@@ -61,6 +78,7 @@ export function viewRound(run: Run, record: RoundRecord): RoundView {
     bytesReceived: record.bytesReceived,
     aggregationError: diagnostics?.aggregationError ?? null,
     aggregationErrorFedit: diagnostics?.aggregationErrorFedit ?? null,
+    aggregationErrorBound: diagnostics?.aggregationErrorBound ?? null,
   };
 }
 

@@ -116,12 +116,13 @@ export class Publisher {
 
   #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics, norm }: Outcome): void {
     if (diagnostics === undefined) return;
-    const { aggregationError, aggregationErrorFedit, misalignment } = diagnostics;
+    const { aggregationError, aggregationErrorFedit, aggregationErrorBound, misalignment } = diagnostics;
     const { runId } = run;
     metrics.misalignment.set({ run: runId }, misalignment);
     if (norm !== undefined) metrics.adapterNorm.set({ run: runId }, norm);
     if (aggregationErrorFedit !== null)
       metrics.aggregationError.set({ run: runId, method: 'fedit' }, aggregationErrorFedit);
+    if (aggregationErrorBound !== null) metrics.aggregationBound.set({ run: runId }, aggregationErrorBound);
     if (aggregationError !== null)
       metrics.aggregationError.set({ run: runId, method: run.spec.aggregation.method }, aggregationError);
   }

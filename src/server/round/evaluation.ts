@@ -7,10 +7,15 @@ export function isEvaluationDue(state: RunState, version: number): boolean {
   return every > 0 && (version === 0 || version === lastVersion(state) || version % every === 0);
 }
 
+/** Who is connected and scores versions: evaluators, and trainers where the run says so. */
+function scorers({ evaluators, trainers, policy }: RunState): readonly string[] {
+  return policy.evaluation.trainers === true ? [...new Set([...evaluators, ...trainers])].sort() : evaluators;
+}
+
 /** Evaluations of the newest version whose evaluator is connected. */
 export function awaitedEvaluations(state: RunState): readonly EvaluationTask[] {
   return state.evaluations.filter(
-    (task) => task.version === state.version && state.evaluators.includes(task.silo),
+    (task) => task.version === state.version && scorers(state).includes(task.silo),
   );
 }
 
@@ -18,7 +23,7 @@ export function awaitedEvaluations(state: RunState): readonly EvaluationTask[] {
 export function askEvaluators(state: RunState, at: number): Step {
   if (!isEvaluationDue(state, state.version)) return { state, effects: [] };
   const asked = new Map(state.asked);
-  const fresh = state.evaluators
+  const fresh = scorers(state)
     .filter((silo) => (asked.get(silo) ?? -1) < state.version)
     .map((silo) => ({
       silo,

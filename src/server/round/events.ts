@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.js';
+import type { Score } from './scores.js';
 import type { CountedUpdate } from './state.js';
 
 /** Everything that can happen to a run; plain JSON. `at` is ms since the Unix epoch, by the coordinator's clock. */
@@ -38,7 +39,13 @@ export type RunEvent =
       readonly code: ErrorCode;
       readonly message: string;
     }
-  | { readonly type: 'evaluated'; readonly at: number; readonly silo: string; readonly taskId: string }
+  | {
+      readonly type: 'evaluated';
+      readonly at: number;
+      readonly silo: string;
+      readonly taskId: string;
+      readonly score?: Score;
+    }
   | { readonly type: 'stop'; readonly at: number; readonly reason: string }
   /** The coordinator was started again: its clock may not be the one of before. */
   | { readonly type: 'restarted'; readonly at: number }

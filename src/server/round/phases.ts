@@ -1,6 +1,7 @@
 import { awaitedEvaluations } from './evaluation.js';
 import type { Effect, Step } from './effects.js';
 import { attemptDelayMs } from './retry.js';
+import { earlyStop } from './scores.js';
 import { lastVersion, type Outcome, type RunState, type TaskState } from './state.js';
 import {
   assignedTask,
@@ -26,6 +27,9 @@ export function advance(state: RunState, at: number): Step {
       return { state: { ...state, phase: 'evaluating', dueMs, reason: '' }, effects: [] };
     }
     if (isLast) return end(state, 'finished', '');
+    const { stop } = state.policy.evaluation;
+    const why = awaited.length === 0 ? earlyStop(state.scores ?? [], stop) : undefined;
+    if (why !== undefined) return end(state, 'finished', why);
     if (state.pause !== null) return rest(state, `paused: ${state.pause.reason}`);
   }
   if (isHeld(state)) return { state, effects: [] };

@@ -1,4 +1,5 @@
 import type { RunSpec } from '../../run-spec.js';
+import type { VersionScore } from './scores.js';
 
 /** What the reducer must know of a run's specification. */
 export type RoundPolicy = Pick<RunSpec, 'rounds' | 'evaluation'>;
@@ -84,6 +85,8 @@ export interface RunState {
   readonly evaluations: readonly EvaluationTask[];
   /** The newest version that each evaluator was asked to score. */
   readonly asked: readonly (readonly [silo: string, version: number])[];
+  /** Of the versions that were scored, in order; absent in runs of before there were any. */
+  readonly scores?: readonly VersionScore[];
   readonly pause: Pause | null;
   /** While it is being published: the phase is aggregating. An outcome that is there already stays. */
   readonly rollback: Rollback | null;

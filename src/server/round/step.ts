@@ -7,6 +7,7 @@ import { pause, resume } from './pause.js';
 import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
 import { restarted } from './restarted.js';
 import { refuseRollback, rollback, rolledBack, rollbackFailed } from './rollback.js';
+import { withScore } from './scores.js';
 import type { RunState, TaskState } from './state.js';
 import { insertSorted, taskOf, withTasks } from './tasks.js';
 
@@ -37,7 +38,7 @@ const HANDLERS: { readonly [T in Handled['type']]: Handler<T> } = {
   'task-failed': taskFailed,
   aggregated,
   'aggregation-failed': aggregationFailed,
-  evaluated: (state, event) => dropEvaluation(state, event.taskId, event.at),
+  evaluated,
   restarted: (state, event) => unchanged(restarted(state, event.at)),
   stop: (state, event) => (isOver(state) ? unchanged(state) : end(state, 'stopped', event.reason)),
   pause: (state, event) => (isOver(state) ? unchanged(state) : pause(state, event)),
@@ -118,7 +119,9 @@ function join(state: RunState, event: RunEventOf<'join'>): Step {
     joined.phase === 'collecting' &&
     (task?.state === 'assigned' ||
       (task?.state === 'failed' && task.tries < joined.policy.rounds.maxAttempts));
-  return then(again ? assignTo(joined, [silo]) : unchanged(joined), (now) => proceed(now, at));
+  return then(again ? assignTo(joined, [silo]) : unchanged(joined), (now) =>
+    then(askEvaluators(now, at), (asked) => proceed(asked, at)),
+  );
 }
 
 function leave(state: RunState, event: RunEventOf<'leave'>): Step {
@@ -155,6 +158,13 @@ function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
   if (task?.id !== taskId || task.state !== 'assigned') return unchanged(state);
   const failed = withTasks(state, [{ ...task, state: 'failed', message: `${code}: ${message}` }]);
   return then({ state: failed, effects: [failure] }, (now) => proceed(now, at));
+}
+
+function evaluated(state: RunState, { silo, taskId, score, at }: RunEventOf<'evaluated'>): Step {
+  const task = state.evaluations.find((entry) => entry.id === taskId && entry.silo === silo);
+  if (task === undefined || score === undefined) return dropEvaluation(state, taskId, at);
+  const scores = withScore(state.scores ?? [], task.version, score);
+  return dropEvaluation({ ...state, scores }, taskId, at);
 }
 
 function dropEvaluation(state: RunState, taskId: string, at: number): Step {

@@ -4,6 +4,7 @@ import type { AdminHandlers } from '../../rpc/services.js';
 import type { RunInput } from '../../rpc/gen/fedrot/v1/Run.js';
 import { adapterRef } from '../coordinator/assignments.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
+import { bestVersion } from '../round/scores.js';
 import type { AccessHandlers } from './access-service.js';
 import { audited } from './audited.js';
 import type { BundleSigning } from './bundle-signature.js';
@@ -91,8 +92,12 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
     async listAdapters({ runId }, context) {
       identity.operator('view', context);
       const run = coordinator.run(runId);
+      const best = bestVersion(run.state.scores ?? []);
       return Promise.resolve({
-        adapters: [...run.adapters.keys()].map((version) => adapterRef(run, version)),
+        adapters: [...run.adapters.keys()].map((version) => ({
+          ...adapterRef(run, version),
+          best: version === best,
+        })),
       });
     },
 

@@ -15,6 +15,7 @@ import { wellFormed } from '../access/refusals.js';
 import { checkName, checkRange, cleanText } from './checks.js';
 import { fetchAdapter } from './fetch-adapter.js';
 import type { Identity } from './identity.js';
+import { measureScores } from './measure-scores.js';
 import { SiloCaller } from './silo-caller.js';
 import { SubmitUpdate } from './submit-update.js';
 import { UploadQuotas } from './upload-quotas.js';
@@ -182,9 +183,11 @@ export function createSiloService({
           `silo ${silo} is not asked (any more) to score version ${version} of run ${run.runId}`,
         );
       }
-      await run.send({ type: 'evaluated', silo, taskId }, { evaluations: [record] });
-      metrics.loss.set({ run: run.runId }, record.loss);
-      if (record.accuracy !== null) metrics.accuracy.set({ run: run.runId }, record.accuracy);
+      const { examples, loss, accuracy } = record;
+      const score = { examples, loss, accuracy };
+      await run.send({ type: 'evaluated', silo, taskId, score }, { evaluations: [record] });
+      const { evaluations } = await coordinator.store.history(run.runId);
+      measureScores(metrics, run, evaluations.filter((entry) => entry.version === version)); // prettier-ignore
       return {};
     },
   };

@@ -22,6 +22,10 @@ export interface AdapterRefInput {
    * what this version adds to the base, where the method says so (flora, fedex)
    */
   'merge'?: (_fedrot_v1_MergeRefInput | null);
+  /**
+   * of the versions that were scored so far; in ListAdapters only
+   */
+  'best'?: (boolean);
 }
 
 export interface AdapterRef {
@@ -42,4 +46,8 @@ export interface AdapterRef {
    * what this version adds to the base, where the method says so (flora, fedex)
    */
   'merge': (_fedrot_v1_MergeRef | null);
+  /**
+   * of the versions that were scored so far; in ListAdapters only
+   */
+  'best': (boolean);
 }
