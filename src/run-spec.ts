@@ -344,6 +344,14 @@ export const runSpecSchema = z.strictObject({
     .default('f32')
     .describe('element type of updates on the wire and in the spool'),
   seed: z.int().min(0).default(0).describe('everything random derives from it'),
+  silos: z
+    .array(z.string().min(1).max(63))
+    .min(1)
+    .max(10_000)
+    .default(['*'])
+    .describe(
+      'which silos take part, by name; * stands for anything. No other silo sees anything of the run',
+    ),
 });
 
 export type RunSpec = Readonly<z.output<typeof runSpecSchema>>;

@@ -102,6 +102,7 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     clock,
     random,
     logger,
+    journal,
     security: options.security ?? party.security,
     ...(party.proxy && { proxy: party.proxy }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),

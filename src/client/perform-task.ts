@@ -2,9 +2,7 @@ import { join } from 'node:path';
 import { siloInstructionsSchema, type SiloInstructions } from '../align/instructions.js';
 import type { Clock } from '../clock.js';
 import { asFedrotError, FedrotError } from '../errors.js';
-import { canonicalJson } from '../evidence/canonical-json.js';
 import type { Journal } from '../evidence/journal.js';
-import { sha256Hex } from '../evidence/sha256.js';
 import type { Logger } from '../log.js';
 import type { Bundle } from '../model/bundle.js';
 import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
@@ -21,7 +19,7 @@ import type { TrustedSigners } from './link/bundle-signature.js';
 import type { Connection } from './link/connection.js';
 import { fetchAdapter, fetchTensorFile, keepOnlyAdapter } from './link/fetch-adapter.js';
 import { fetchBundle } from './link/fetch-bundle.js';
-import { journalled, type Outgoing } from './link/journalled.js';
+import { journalled, outgoing } from './link/journalled.js';
 import { checkUpdateSize, submitUpdate } from './link/submit-update.js';
 import type { MergedBases } from './merged-bases.js';
 import type { OwnFactors } from './own-factors.js';
@@ -249,24 +247,14 @@ async function performEvaluation(
   });
   const version = task.adapter?.version ?? 0;
   const result = { runId: task.runId, version, examples, loss, accuracy, metrics };
-  const what = outgoing(connection, 'evaluation', { run: task.runId, round: version }, { taskId, ...result });
+  const place = { run: task.runId, round: version };
+  const what = outgoing('evaluation', connection.address, place, [{ taskId, ...result }]);
   await connection.repeat(`submit the evaluation of ${task.runId} version ${version}`, signal, () =>
     journalled(workshop.journal, what, () =>
       connection.calls.submitEvaluation({ silo: connection.silo, taskId, ...result }, { signal }),
     ),
   );
   logger.info({ version, examples, loss, accuracy, ...metrics }, 'evaluated');
-}
-
-/** What the journal says of a message: the hash of its values. */
-function outgoing(
-  { address }: Connection,
-  kind: 'evaluation' | 'failure',
-  { run, round }: { readonly run: string; readonly round: number },
-  values: object,
-): Outgoing {
-  const text = canonicalJson(JSON.parse(JSON.stringify(values)));
-  return { kind, coordinator: address, run, round, sha256: sha256Hex(text), bytes: Buffer.byteLength(text) };
 }
 
 /**
@@ -293,6 +281,7 @@ export async function performTask(
         };
   const logger = workshop.logger.child(about);
   const here = { ...workshop, logger };
+  const place = { run: about.run, round: about.round ?? about.version ?? 0 };
   const progress = new ProgressReporter(connection, task.taskId, clock, metrics);
   logger.info(task.kind === 'train' ? 'task: train' : 'task: evaluate');
   try {
@@ -313,12 +302,14 @@ export async function performTask(
       abandoned === undefined
         ? failureReport(error)
         : ({ code: 'cancelled', message: abandoned.reason } as const);
-    const place = { run: about.run, round: about.round ?? about.version ?? 0 };
     await tell(here, task.taskId, place, report, reportSignal).catch((failed: unknown) => {
       logger.warn({ err: failed }, 'the coordinator could not be told');
     });
   } finally {
     watch.stop();
+    await progress.writeDown(workshop.journal, place).catch((failed: unknown) => {
+      logger.error({ err: failed }, 'the progress reports could not be written to the journal');
+    });
   }
 }
 
@@ -334,7 +325,7 @@ async function tell(
   report: { readonly code: string; readonly message: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const what = outgoing(connection, 'failure', place, { taskId, ...report });
+  const what = outgoing('failure', connection.address, place, [{ taskId, ...report }]);
   await connection.repeat('report a failure', signal, () =>
     journalled(journal, what, () =>
       connection.calls.reportFailure({ silo: connection.silo, taskId, ...report }, { signal }),

@@ -1,5 +1,7 @@
 import type { Clock } from '../clock.js';
+import type { Journal } from '../evidence/journal.js';
 import type { Connection } from './link/connection.js';
+import { outgoing } from './link/journalled.js';
 
 export type Phase = 'fetching' | 'preparing' | 'training' | 'uploading' | 'evaluating';
 
@@ -17,6 +19,7 @@ const INTERVAL_MS = 500;
 export class ProgressReporter {
   #lastMs = Number.NEGATIVE_INFINITY;
   #phase: Phase | undefined;
+  readonly #sent: object[] = [];
 
   constructor(
     private readonly connection: Connection,
@@ -34,8 +37,15 @@ export class ProgressReporter {
     this.#lastMs = now;
     this.#phase = phase;
     const { silo, calls } = this.connection;
-    calls
-      .reportProgress({ silo, taskId: this.taskId, phase, step, totalSteps, loss }, { deadlineMs: 10_000 })
-      .catch(() => undefined);
+    const message = { silo, taskId: this.taskId, phase, step, totalSteps, loss };
+    this.#sent.push(message);
+    calls.reportProgress(message, { deadlineMs: 10_000 }).catch(() => undefined);
+  }
+
+  /** All reports of the task as one entry of the journal, when it is over. */
+  async writeDown(journal: Journal, place: { readonly run: string; readonly round: number }): Promise<void> {
+    if (this.#sent.length === 0) return;
+    const what = outgoing('progress', this.connection.address, place, this.#sent);
+    await journal.record({ ...what, event: 'sent' });
   }
 }

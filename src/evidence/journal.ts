@@ -6,14 +6,16 @@ import { AppendLog } from './append-log.js';
 
 /** What left a silo: written before the first byte goes out, and again with how it ended. */
 const journalSchema = z.strictObject({
-  kind: z.enum(['update', 'evaluation', 'failure']),
-  event: z.enum(['begin', 'accepted', 'refused', 'broken']),
+  kind: z.enum(['registration', 'update', 'evaluation', 'progress', 'failure']),
+  /** `sent`: the progress of a task, all reports together, when it is over. */
+  event: z.enum(['begin', 'accepted', 'refused', 'broken', 'sent']),
   /** Host and port that it went to. */
   coordinator: z.string().min(1).max(300),
-  run: z.string().min(1).max(63),
-  /** Round of an update or failure, version of an evaluation. */
-  round: z.int().min(0),
-  /** SHA-256 of what was sent, hex; of an evaluation or a report of failure, of its canonical JSON. */
+  /** Not of a registration. */
+  run: z.string().min(1).max(63).optional(),
+  /** Round of an update, progress or failure, version of an evaluation. */
+  round: z.int().min(0).optional(),
+  /** SHA-256 of what was sent, hex; of an update the file's, of anything else that of its canonical JSON. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   /** Of the payload; for `broken`, how far it came. */
   bytes: z.int().min(0),

@@ -14,6 +14,8 @@ export interface IncomingCall {
   /** Its first message as it came over the wire; only where the guard asks for signed requests. */
   readonly body?: Uint8Array | undefined;
   metadata(key: string): string | undefined;
+  /** Told who calls as soon as that is known, before it is known whether he may. */
+  identified?(caller: CertificateFacts): void;
 }
 
 /** Decides on every call, ours and those of health and reflection, before a handler sees it. */

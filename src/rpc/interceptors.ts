@@ -6,7 +6,9 @@ import {
   type ServerInterceptor,
 } from '@grpc/grpc-js';
 import type { ErrorCode } from '../errors.js';
+import type { CertificateFacts } from '../pki/certificate.js';
 import { firstValue } from './adapt-handler.js';
+import { callerOf } from './callers.js';
 import type { IncomingCall } from './guard.js';
 import { CODE_TRAILER, codeOfStatus, toServiceError } from './status.js';
 
@@ -22,6 +24,8 @@ export interface CallEnd {
   readonly message: string;
   /** DER of the certificate that TLS has accepted. */
   readonly certificate?: Uint8Array | undefined;
+  /** Who signed the request, where callers are known by that. */
+  readonly caller?: CertificateFacts | undefined;
 }
 
 /** A status as grpc-js hands it on. */
@@ -70,6 +74,7 @@ export function statusObserver(
     const send = call.sendStatus.bind(call);
     const peer = call.getPeer();
     const certificate = certificateOf(call);
+    let metadata: Metadata | undefined;
     let ended = false;
     call.sendStatus = (given): void => {
       const final = withTrailer(given as Sent, maxMessageBytes);
@@ -83,11 +88,21 @@ export function statusObserver(
           message: ok ? '' : final.details,
           peer,
           certificate,
+          caller: callerOf(metadata),
         });
       }
       send(final);
     };
-    return new ServerInterceptingCall(call);
+    return new ServerInterceptingCall(call, {
+      start: (next) => {
+        next({
+          onReceiveMetadata: (received, proceed) => {
+            metadata = received;
+            proceed(received);
+          },
+        });
+      },
+    });
   };
 }
 

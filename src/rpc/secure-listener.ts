@@ -12,6 +12,9 @@ const HANDSHAKE_MS = 10_000;
 /** A connection without a good certificate has so long for Enrol or a question about health; ms. */
 const STRANGER_MS = 30_000;
 
+/** setTimeout takes no more (src/clock.ts). */
+const MAX_WAIT_MS = 2 ** 31 - 1;
+
 /** So long the last words of a connection have to arrive before it is cut; ms. */
 const FAREWELL_MS = 100;
 
@@ -42,6 +45,25 @@ export interface SecureListener {
 
 /** As grpc-js writes a call's peer. */
 const peerOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+
+/** Strangers have a moment; everyone else until the certificate expires: a stream that is open must not outlive it. Returns how to stop. */
+function cutWhenOver({ socket, facts }: Connection): () => void {
+  let timer: NodeJS.Timeout;
+  const arm = (): void => {
+    const leftMs = facts === undefined ? STRANGER_MS : facts.notAfterMs - Date.now();
+    timer = setTimeout(
+      () => {
+        if (leftMs > MAX_WAIT_MS) arm();
+        else socket.destroy();
+      },
+      Math.min(MAX_WAIT_MS, Math.max(0, leftMs)),
+    ).unref();
+  };
+  arm();
+  return () => {
+    clearTimeout(timer);
+  };
+}
 
 /** OpenSSL's reasons in words that say what to do. */
 const PROBLEMS: Readonly<Record<string, string>> = {
@@ -127,12 +149,9 @@ export async function listenSecurely(
     const peer = peerOf(socket);
     const connection = { socket, ...inspect(socket) };
     connections.set(peer, connection);
-    const timer =
-      clientCertificates && connection.facts === undefined
-        ? setTimeout(() => socket.destroy(), STRANGER_MS).unref()
-        : undefined;
+    const stop = clientCertificates ? cutWhenOver(connection) : () => undefined;
     socket.once('close', () => {
-      clearTimeout(timer);
+      stop();
       if (connections.get(peer) === connection) connections.delete(peer);
     });
     onConnection(socket);

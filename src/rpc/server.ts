@@ -5,6 +5,7 @@ import { FedrotError } from '../errors.js';
 import type { CertificateFacts } from '../pki/certificate.js';
 import { splitAddress } from './address.js';
 import { firstValue, type Adapting, type AnyCall, type OnHandlerError } from './adapt-handler.js';
+import { setCaller } from './callers.js';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
   serverChannelOptions,
@@ -86,6 +87,9 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       certificateProblem: problemOf(call.getPeer()),
       ...(signed && { body: first === undefined ? undefined : rawBytesOf(first) }),
       metadata: (key) => firstValue(call.metadata, key),
+      identified: (caller) => {
+        setCaller(call.metadata, caller);
+      },
     });
   const served = [''];
   for (const key of ['silo', 'admin', 'enrol'] as const) {

@@ -98,6 +98,7 @@ export async function startCoordinator(
       onCorrupt: trust.onCorrupt,
     });
     undo[undo.length - 1] = () => coordinator.close();
+    let grpcPort = config.grpc.port;
     const identity = options.identity ?? (access.mode === 'plaintext' ? trustClaims : byCertificate);
     const rpc = createRpcServer({
       silo: createSiloService({ coordinator, identity, softwareVersion, audit }),
@@ -111,6 +112,7 @@ export async function startCoordinator(
           access,
           audit,
           auditFile: accessFolders(config.dataFolder).audit,
+          address: () => publicAddress(config, grpcPort),
           manifests: (runId) => evidence.read(runId),
         }),
       }),
@@ -134,7 +136,7 @@ export async function startCoordinator(
       },
     });
     undo.unshift(() => rpc.close(0));
-    const grpcPort = await rpc.listen(address(config.grpc));
+    grpcPort = await rpc.listen(address(config.grpc));
     trust.attach(rpc);
     const tokenSha256 = httpTokenSha256(config);
     const gauges = new StateGauges(metrics, coordinator, clock);
@@ -208,6 +210,12 @@ function running(parts: {
 /** host:port, with IPv6 addresses in brackets. */
 function address({ host, port }: { host: string; port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** How others reach the coordinator, by the first of the names that it was told. */
+function publicAddress({ security }: CoordinatorConfig, port: number): string {
+  const [host = ''] = security.hosts;
+  return host === '' ? '' : address({ host, port });
 }
 
 async function reasonsNotReady(coordinator: Coordinator): Promise<readonly string[]> {

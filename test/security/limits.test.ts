@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { fits, objections } from '../../src/client/accept/rules.js';
+import { objections } from '../../src/client/accept/rules.js';
+import { fits } from '../../src/name-patterns.js';
 import { acceptSchema, clientConfigSchema } from '../../src/client/config.js';
 import { ResourceLimits, withinHours } from '../../src/client/resource-limits.js';
 import { partySecurity } from '../../src/client/link/party-security.js';
@@ -113,6 +114,22 @@ describe('what a silo does without asking', () => {
       fits(['spam-*'], 'xspam-1'),
       fits(['a.c'], 'abc'),
     ]).toEqual([true, true, false, false]);
+    const cases: readonly (readonly [string, string, boolean])[] = [
+      ['a*', 'a', true],
+      ['*a', 'ba', true],
+      ['a*a', 'a', false],
+      ['a*b*c', 'axxbyyc', true],
+      ['a*b*c', 'acb', false],
+      ['*b*b*', 'ab', false],
+      ['*b*b*', 'abxb', true],
+      ['**', '', true],
+      ['', 'a', false],
+      ['a+', 'aa', false],
+    ];
+    for (const [pattern, text, expected] of cases)
+      expect([pattern, text, fits([pattern], text)]).toEqual([pattern, text, expected]);
+    // A pattern of a hostile operator costs no time.
+    expect(fits([`${'*a'.repeat(10_000)}b`], 'a'.repeat(10_000))).toBe(false);
   });
 
   test('every rule has a line of its own', () => {

@@ -84,6 +84,7 @@ describe('a silo with real TLS', () => {
     const admin = consortium.admin();
     const runId = await run(admin);
     await ended(admin, runId).toBe('RUN_STATE_FINISHED');
+    await expect.poll(async () => (await journalOf(folder)).length).toBe(5);
     const journal = await journalOf(folder);
     const { manifests } = await admin.listRoundManifests({ runId });
     const { manifest } = JSON.parse(manifests[0]!) as {
@@ -91,10 +92,13 @@ describe('a silo with real TLS', () => {
     };
     expect(manifest.asked).toEqual([{ silo: 'a', certificate: credential.facts.serial }]);
     expect(journal.map(({ kind, event, run: id, round }) => [kind, event, id, round])).toEqual([
+      ['registration', 'begin', undefined, undefined],
+      ['registration', 'accepted', undefined, undefined],
       ['update', 'begin', runId, 1],
       ['update', 'accepted', runId, 1],
+      ['progress', 'sent', runId, 1],
     ]);
-    expect(journal[0]!.sha256).toBe(manifest.updates[0]!.sha256);
+    expect(journal[2]!.sha256).toBe(manifest.updates[0]!.sha256);
   });
 
   test('what the rules do not accept waits for the administrator, and begins once he agrees', async () => {
@@ -399,6 +403,14 @@ describe('behind a load balancer that ends TLS', () => {
     };
     expect(await call(old)).toMatch(/^unauthenticated: .*check the clocks/);
     expect(await call(sign(own))).toBe('ok');
+
+    // Who may not is known by his signature, and stands in the log by name.
+    const asOperator = createAdminClient({ address, security: sign(own) });
+    onTestFinished(() => asOperator.close());
+    await expect(asOperator.listRuns({})).rejects.toMatchObject({ code: 'permission_denied' });
+    await expect
+      .poll(() => consortium.refusals().find(({ object }) => object === 'AdminService/ListRuns'))
+      .toMatchObject({ actor: 'silo:a', certificate: own.facts.serial });
 
     // A balancer that sends the same request once more: same signature, same nonce.
     const method = siloService.methods.Register!;

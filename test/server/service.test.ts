@@ -188,8 +188,9 @@ describe('a run with three silos and an evaluator', () => {
     ).toMatchObject({ accepted: true });
   });
 
-  it('hands out the bundle, from any offset', async () => {
+  it('hands out the bundle of a run, from any offset', async () => {
     const a = await joined('a');
+    await createRun(coordinator.admin);
     for (const [file, content] of Object.entries(BUNDLE_FILES)) {
       const parts: Buffer[] = [];
       let digest: Buffer | undefined;

@@ -37,11 +37,13 @@ export function folderSource(folder: string): EvidenceSource {
       signersPem: readPublicFile(join(evidence, 'signers.pem')),
     }),
     audit: () => readFile(join(folder, 'audit.jsonl'), 'utf8'),
-    rootsPem: () => Promise.resolve(readPublicFile(join(folder, 'pki', 'authority', 'ca.pem'))),
+    // Of the coordinator's own certificate: its authority may have been brought, and lie elsewhere.
+    rootsPem: () => Promise.resolve(readPublicFile(join(folder, 'pki', 'coordinator', 'ca.pem'))),
   };
 }
 
-export function remoteSource(admin: AdminClient): EvidenceSource {
+/** `ownRootsPem`: the authority that the operator's own credential trusts; whoever is asked does not say whom to believe. */
+export function remoteSource(admin: AdminClient, ownRootsPem: string | undefined): EvidenceSource {
   return {
     runs: async () => (await admin.listRuns({})).runs.map(({ runId }) => runId),
     manifests: async (runId) => {
@@ -53,6 +55,6 @@ export function remoteSource(admin: AdminClient): EvidenceSource {
       for await (const { json } of admin.readAudit({})) text += `${json}\n`;
       return text;
     },
-    rootsPem: async () => (await admin.getAuthority({})).rootsPem,
+    rootsPem: async () => ownRootsPem ?? (await admin.getAuthority({})).rootsPem,
   };
 }

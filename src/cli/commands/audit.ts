@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { FedrotError } from '../../errors.js';
 import { fingerprint, parseFingerprint } from '../../pki/fingerprint.js';
-import { parseCertificates } from '../../pki/certificate.js';
+import { parseCertificates, toPem } from '../../pki/certificate.js';
+import { readCredential } from '../../pki/credential-files.js';
 import { readPublicFile } from '../../pki/secret-file.js';
 import { coordinatorAddress, coordinatorOption, withAdmin, type AdminClient } from '../admin/connect.js';
 import { credentialOption } from '../admin/security.js';
@@ -27,7 +28,12 @@ interface SourceFlags {
 const addSource = (command: Command): Command =>
   command
     .addOption(new Option('--data-folder <folder>', "read a coordinator's data folder instead of asking one"))
-    .addOption(new Option('--roots <file>', 'PEM of the authority to trust (default: what the source says)'))
+    .addOption(
+      new Option(
+        '--roots <file>',
+        'PEM of the authority to trust (default: that of your credential, or of the folder)',
+      ),
+    )
     .addOption(new Option('--fingerprint <sha256>', 'of the authority to trust'))
     .addOption(coordinatorOption())
     .addOption(credentialOption())
@@ -40,7 +46,9 @@ async function withSource<T>(
   use: (source: EvidenceSource, admin: AdminClient | undefined) => Promise<T>,
 ): Promise<T> {
   if (flags.dataFolder !== undefined) return use(folderSource(flags.dataFolder), undefined);
-  return withAdmin(coordinatorAddress(command, context), (admin) => use(remoteSource(admin), admin));
+  const target = coordinatorAddress(command, context);
+  const own = target.credential === undefined ? undefined : readCredential(target.credential).roots;
+  return withAdmin(target, (admin) => use(remoteSource(admin, own && toPem(own)), admin));
 }
 
 async function rootsOf(flags: SourceFlags, source: EvidenceSource) {

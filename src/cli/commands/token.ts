@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { FedrotError } from '../../errors.js';
 import type { Token } from '../../rpc/gen/fedrot/v1/Token.js';
+import { isLoopback } from '../../pki/loopback.js';
+import { splitAddress } from '../../rpc/address.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
@@ -67,9 +69,12 @@ const buildCreate: BuildCommand = (context) =>
         admin.createToken({ ...whom(flags), lifetimeMs: flags.lifetime ?? 0 }),
       );
       const { token, fingerprint, record } = created;
+      // From the coordinator's own machine it has another name than the party has to use.
+      const own = isLoopback(splitAddress(target.address).host);
+      const address = own && created.address !== '' ? created.address : target.address;
       if (flags.json === true) {
         context.out(
-          `${JSON.stringify({ token, fingerprint, id: record?.id, expires_ms: record?.expiresMs })}\n`,
+          `${JSON.stringify({ token, fingerprint, coordinator: address, id: record?.id, expires_ms: record?.expiresMs })}\n`,
         );
         return;
       }
@@ -79,7 +84,7 @@ const buildCreate: BuildCommand = (context) =>
           `token ${record?.id ?? ''} for ${record?.kind ?? ''} ${record?.name ?? ''}, good once until ${formatTime(record?.expiresMs ?? 0)}`,
           'Tell it to the party over a channel that you trust; it is shown only now:',
           '',
-          `  fedrot enrol --coordinator ${target.address} --token ${token} --fingerprint ${fingerprint}${place}`,
+          `  fedrot enrol --coordinator ${address} --token ${token} --fingerprint ${fingerprint}${place}`,
           '',
         ].join('\n'),
       );

@@ -1,3 +1,4 @@
+import { fits } from '../../name-patterns.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { AcceptRules } from '../config.js';
 
@@ -6,14 +7,6 @@ export interface Asked {
   readonly runId: string;
   readonly bundle: string;
   readonly spec: RunSpec;
-}
-
-/** `*` stands for any characters. */
-export function fits(patterns: readonly string[], text: string): boolean {
-  return patterns.some((pattern) => {
-    const parts = pattern.split('*').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    return new RegExp(`^${parts.join('.*')}$`, 's').test(text);
-  });
 }
 
 /** One line for each rule that the task breaks; none where the silo may do it without asking. Pure. */

@@ -8,7 +8,7 @@ import {
 } from '../../evidence/bundle-signature.js';
 import { parseCertificates } from '../../pki/certificate.js';
 import { verifyCertificate } from '../../pki/verify-certificate.js';
-import { fits } from '../accept/rules.js';
+import { fits } from '../../name-patterns.js';
 import type { Connection } from './connection.js';
 
 /** Whose signatures a silo believes. */

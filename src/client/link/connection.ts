@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { FedrotError } from '../../errors.js';
+import type { Journal } from '../../evidence/journal.js';
 import type { Logger } from '../../log.js';
 import type { ClientTransportOptions, ConnectProxy } from '../../rpc/channel-options.js';
 import { createSiloClient, type RpcClient } from '../../rpc/client.js';
@@ -16,6 +17,7 @@ import {
 import type { SiloCalls } from '../../rpc/services.js';
 import { fromServiceError } from '../../rpc/status.js';
 import { sleep } from '../sleep.js';
+import { journalled, outgoing } from './journalled.js';
 
 /** The protocol versions that this software speaks. */
 const PROTOCOL = { protocolMin: 1, protocolMax: 1 } as const;
@@ -34,6 +36,8 @@ export interface ConnectionOptions {
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
   readonly logger: Logger;
+  /** What the silo says of itself is written there before it is sent; default: nowhere. */
+  readonly journal?: Journal;
   /** Default LINK_RETRY. */
   readonly retry?: RetryPolicy;
 }
@@ -129,7 +133,15 @@ export class Connection {
     this.calls.close();
   }
 
-  async #register(): Promise<RegisterResponse> {
+  #register(): Promise<RegisterResponse> {
+    const { identity, journal, address } = this.#options;
+    if (journal === undefined) return this.#attempt();
+    return journalled(journal, outgoing('registration', address, {}, [{ ...identity, ...PROTOCOL }]), () =>
+      this.#attempt(),
+    );
+  }
+
+  async #attempt(): Promise<RegisterResponse> {
     const { identity, logger, address } = this.#options;
     for (let failures = 1; ; failures++) {
       try {

@@ -29,6 +29,12 @@ const ENROL_SERVICE = 'fedrot.v1.EnrolService';
 /** Enrolments from one address, valid or not: a token cannot be guessed, but trying costs work. */
 const ENROLMENTS = { perSecond: 0.5, burst: 20 };
 
+/** Calls of one party that leave something on the disk each time; a daemon makes them once in a while. */
+const SPARING: Readonly<Record<string, { readonly perSecond: number; readonly burst: number }>> = {
+  Register: { perSecond: 1, burst: 60 },
+  Renew: { perSecond: 0.1, burst: 20 },
+};
+
 /** What needs no certificate. */
 function isOpen({ service, method }: IncomingCall): boolean {
   return service === 'grpc.health.v1.Health' || (service === ENROL_SERVICE && method === 'Enrol');
@@ -55,6 +61,9 @@ export function createGuard(options: GuardOptions): CallGuard {
     burst: options.callsPerSecond * 5,
   });
   const enrolments = new RateLimit(clock, ENROLMENTS);
+  const sparing = new Map(
+    Object.entries(SPARING).map(([method, limit]) => [method, new RateLimit(clock, limit)]),
+  );
 
   const bySignature = (call: IncomingCall): CertificateFacts =>
     verifySignedRequest(
@@ -103,7 +112,10 @@ export function createGuard(options: GuardOptions): CallGuard {
         return undefined;
       }
       const facts = signed ? bySignature(call) : byConnection(call);
-      calls.take(identityKey(facts.identity), `calls of ${describeIdentity(facts.identity)}`);
+      call.identified?.(facts);
+      const [party, name] = [identityKey(facts.identity), describeIdentity(facts.identity)];
+      calls.take(party, `calls of ${name}`);
+      sparing.get(call.method)?.take(party, `${call.method} calls of ${name}`);
       authorize(facts, call);
       return facts;
     },

@@ -68,9 +68,9 @@ export async function openTrust(options: OpenTrustOptions): Promise<Trust> {
     access,
     audit,
     rpc: access.mode === 'plaintext' ? {} : secured(options, access, refusals),
-    onCallEnd: ({ service, method, code, peer, message, certificate }) => {
+    onCallEnd: ({ service, method, code, peer, message, certificate, caller }) => {
       if (!REFUSALS.has(code) || isSessionOver(message)) return;
-      const facts = factsOf(certificate);
+      const facts = caller ?? factsOf(certificate);
       refusals.note({
         actor: facts === undefined ? 'anonymous' : identityKey(facts.identity),
         object: `${service}/${method}`,

@@ -14,6 +14,7 @@ import { initialState, type RunState } from '../round/state.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { AdapterFile, AdapterRecord, SiloRecord, Store } from '../store/store.js';
+import { admits } from './admission.js';
 import { AssignmentHub } from './assignment-hub.js';
 import { outstandingAssignments } from './assignments.js';
 import { ChangeFeed } from './change-feed.js';
@@ -110,7 +111,7 @@ export class Coordinator {
     const createdMs = this.clock.now();
     const connected = this.silos.connected();
     const namesOf = (role: SiloRole): readonly string[] =>
-      connected.filter((record) => record.role === role).map(({ silo }) => silo);
+      connected.filter((record) => record.role === role && admits(spec, record.silo)).map(({ silo }) => silo);
     const state = initialState(runId, spec, {
       trainers: namesOf('trainer'),
       evaluators: namesOf('evaluator'),
@@ -134,7 +135,8 @@ export class Coordinator {
     const now = this.silos.connected();
     const isIn = (records: readonly SiloRecord[], silo: string): boolean =>
       records.some((record) => record.silo === silo);
-    for (const { silo, role } of now) if (!isIn(before, silo)) await run.send({ type: 'join', silo, role });
+    for (const { silo, role } of now)
+      if (!isIn(before, silo) && admits(run.spec, silo)) await run.send({ type: 'join', silo, role });
     for (const { silo } of before) if (!isIn(now, silo)) await run.send({ type: 'leave', silo });
   }
 
@@ -237,16 +239,16 @@ export class Coordinator {
   }
 
   async #joined(silo: string, role: SiloRole): Promise<void> {
-    await Promise.all(this.#active().map((run) => run.send({ type: 'join', silo, role })));
+    await Promise.all(this.#activeOf(silo).map((run) => run.send({ type: 'join', silo, role })));
   }
 
   async #left(silo: string): Promise<void> {
     this.#hub.end(silo);
-    await Promise.all(this.#active().map((run) => run.send({ type: 'leave', silo })));
+    await Promise.all(this.#activeOf(silo).map((run) => run.send({ type: 'leave', silo })));
   }
 
-  #active(): readonly RunActor[] {
-    return this.runs().filter((run) => run.state.phase !== 'done');
+  #activeOf(silo: string): readonly RunActor[] {
+    return this.runs().filter((run) => run.state.phase !== 'done' && admits(run.spec, silo));
   }
 
   #stepped(run: RunActor, before: RunState, effects: readonly Effect[], at: number): void {

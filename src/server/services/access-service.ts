@@ -33,6 +33,8 @@ export interface AccessServiceOptions {
   readonly access: Access;
   readonly audit: AuditLog;
   readonly auditFile: string;
+  /** host:port at which others reach the coordinator; empty where it was not told. */
+  readonly address: () => string;
   /** Texts of a run's signed manifests in order, and the signers' certificates. */
   readonly manifests: (
     runId: string,
@@ -81,7 +83,7 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
           const identity = identityOf(request);
           const lifetime = request.lifetimeMs === 0 ? undefined : request.lifetimeMs;
           const { token, record } = await access.createToken(identity, actorOf(context), lifetime);
-          return { token, record: view(record), fingerprint: access.fingerprint };
+          return { token, record: view(record), fingerprint: access.fingerprint, address: options.address() };
         },
         (done) => ({
           object: done === undefined ? `${request.kind}:${request.name}` : `token ${done.record.id ?? ''}`,

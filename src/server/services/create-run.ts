@@ -60,6 +60,12 @@ async function readSpec(coordinator: Coordinator, begin: CreateRunBegin): Promis
   }
   const spec = parseRunSpec(json);
   checkMethodOf(spec);
+  const names = spec.silos.some((pattern) => pattern.includes('*')) ? Infinity : new Set(spec.silos).size;
+  if (names < spec.rounds.minSilos)
+    throw new FedrotError(
+      'config_invalid',
+      `run specification: silos: admits ${names} silos, and rounds.minSilos is ${spec.rounds.minSilos}`,
+    );
   if (!(await coordinator.bundles.isComplete(spec.bundle)))
     throw new FedrotError(
       'precondition_failed',

@@ -4,6 +4,7 @@ import type { SiloHandlers } from '../../rpc/services.js';
 import type { RegisterRequest } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
 import type { RegisterResponseInput } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
 import type { SubmitEvaluationRequest } from '../../rpc/gen/fedrot/v1/SubmitEvaluationRequest.js';
+import { requireAdmitted, requireBundleOf } from '../coordinator/admission.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import type { SiloRole } from '../coordinator/silo-registry.js';
@@ -106,13 +107,16 @@ export function createSiloService({
     },
 
     async *fetchAdapter(request, context) {
-      caller.requireSession(context);
+      const { silo } = caller.requireSession(context);
+      requireAdmitted(coordinator.run(request.runId), silo);
       yield* fetchAdapter(coordinator, request, 'silo');
     },
 
     async *fetchBundleFile({ bundleSha256, file, offset }, context) {
-      caller.requireSession(context);
-      yield* sendFile(bundles.pathOf(bundleSha256, file), await bundles.find(bundleSha256, file), {
+      const { silo } = caller.requireSession(context);
+      const found = await bundles.find(bundleSha256, file);
+      requireBundleOf(coordinator.runs(), bundleSha256, silo);
+      yield* sendFile(bundles.pathOf(bundleSha256, file), found, {
         offset,
         chunkBytes: config.chunkBytes,
         onSent: (bytes) => {
@@ -123,7 +127,7 @@ export function createSiloService({
 
     async getUploadStatus(request, context) {
       const { silo } = caller.require(request.silo, context);
-      const { runId } = coordinator.run(request.runId);
+      const { runId } = requireAdmitted(coordinator.run(request.runId), silo);
       const { round } = request;
       const key = { runId, round, silo, sha256: hashOf(request.sha256, 'the update') };
       const known = await coordinator.store.update(runId, round, silo);
@@ -149,11 +153,19 @@ export function createSiloService({
 
     async reportFailure(request, context) {
       const { silo } = caller.require(request.silo, context);
-      const run = coordinator.run(request.taskId.split('/')[0] ?? '');
+      const run = requireAdmitted(coordinator.run(request.taskId.split('/')[0] ?? ''), silo);
       const code = (ERROR_CODES as readonly string[]).includes(request.code) ? request.code : 'internal';
       const message = cleanText(request.message, 2000);
-      await run.send({ type: 'task-failed', silo, taskId: request.taskId, code, message });
-      if (REFUSED_TASK.has(code))
+      const { effects } = await run.send({
+        type: 'task-failed',
+        silo,
+        taskId: request.taskId,
+        code,
+        message,
+      });
+      // Only of a task that was outstanding: nobody fills the log with others.
+      const counted = effects.some((effect) => effect.type === 'failure' && effect.taskId === request.taskId);
+      if (counted && REFUSED_TASK.has(code))
         await audit?.record({
           actor: `silo:${silo}`,
           action: 'task.refuse',
@@ -169,7 +181,7 @@ export function createSiloService({
 
     async submitEvaluation(request, context) {
       const { silo } = caller.require(request.silo, context);
-      const run = coordinator.run(request.runId);
+      const run = requireAdmitted(coordinator.run(request.runId), silo);
       const record = readEvaluation(request, silo, clock.now());
       const { taskId, version } = request;
       const isAsked = run.state.evaluations.some(
@@ -223,9 +235,9 @@ function readIntroduction(request: RegisterRequest, silo: string) {
   };
 }
 
-/** The run of a task that is outstanding for the silo. Throws run_unknown, not_assigned. */
+/** The run of a task that is outstanding for the silo. Throws run_unknown, permission_denied, not_assigned. */
 function runOfTask(coordinator: Coordinator, taskId: string, silo: string): RunActor {
-  const run = coordinator.run(taskId.split('/')[0] ?? '');
+  const run = requireAdmitted(coordinator.run(taskId.split('/')[0] ?? ''), silo);
   const tasks = [...run.state.tasks.filter((task) => task.state === 'assigned'), ...run.state.evaluations];
   if (!tasks.some((task) => task.id === taskId && task.silo === silo))
     throw new FedrotError('not_assigned', `task ${taskId} of silo ${silo} is not outstanding (any more)`);

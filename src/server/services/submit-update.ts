@@ -7,6 +7,7 @@ import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUp
 import type { UpdateBegin } from '../../rpc/gen/fedrot/v1/UpdateBegin.js';
 import { fromManifest } from '../../tensor/manifest.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
+import { requireAdmitted } from '../coordinator/admission.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import { refuseUpdate, type UpdateClaim } from '../round/admit.js';
@@ -86,7 +87,7 @@ export class SubmitUpdate {
 
   #check(begin: UpdateBegin, context: CallContext): Submission {
     const { silo } = this.caller.require(begin.silo, context);
-    const run = this.coordinator.run(begin.runId);
+    const run = requireAdmitted(this.coordinator.run(begin.runId), silo);
     const { round, taskId, baseVersion } = begin;
     const key = { runId: run.runId, round, silo, sha256: hashOf(begin.sha256, 'the update') };
     checkRange(begin.examples, 'examples', 1, Number.MAX_SAFE_INTEGER);

@@ -10,6 +10,10 @@ export interface CreateTokenResponseInput {
    * of the authority's certificate: SHA-256, AA:BB:…
    */
   'fingerprint'?: (string);
+  /**
+   * host:port at which the coordinator is reached from elsewhere; empty where it was not told (security.hosts)
+   */
+  'address'?: (string);
 }
 
 export interface CreateTokenResponse {
@@ -19,4 +23,8 @@ export interface CreateTokenResponse {
    * of the authority's certificate: SHA-256, AA:BB:…
    */
   'fingerprint': (string);
+  /**
+   * host:port at which the coordinator is reached from elsewhere; empty where it was not told (security.hosts)
+   */
+  'address': (string);
 }
