@@ -139,6 +139,13 @@ describe('every method in real rounds', () => {
     await expect(create({ method: 'fedrot-exact', robust: { combine: { kind: 'median' } } })).rejects.toThrow(
       /fedrot-exact does not average aligned factors/,
     );
+    await expect(
+      create({ method: 'fedrot', robust: { combine: { kind: 'krum', byzantine: 1 } } }),
+    ).rejects.toThrow(
+      /krum against 1 faulty silos: it needs at least 5 updates.*the round has 3; raise rounds.minSilos/,
+    );
+    const trimmed = { combine: { kind: 'trimmed-mean', fraction: 0.4 } } as const;
+    await expect(create({ method: 'fedrot', robust: trimmed })).rejects.toThrow(/the round has 3/);
     await create({ method: 'ffa' });
     const task = await silos[0]!.task(1);
     expect(JSON.parse(task.train.instructionsJson)).toEqual({ train: 'b', share: 'b' });

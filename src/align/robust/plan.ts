@@ -57,6 +57,15 @@ export function robustPlan(
   }
 }
 
+/** How many more silos than the fewest are tried: rounding repeats itself long before. */
+const TRIED = 64;
+
+/** Throws precondition_failed where a round of `fewest` updates or more could not be combined: better before a run than in it. */
+export function checkRobust(robust: RobustSpec, fewest: number): void {
+  for (let silos = fewest; silos < fewest + TRIED; silos++)
+    robustPlan(robust, new Array<number>(silos).fill(1), new Float64Array(silos * silos));
+}
+
 const tooFew = (what: string, needed: number, got: number): FedrotError =>
   new FedrotError(
     'precondition_failed',

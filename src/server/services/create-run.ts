@@ -1,5 +1,6 @@
 import { adapterLayout } from '../../align/layout.js';
 import { checkAggregation } from '../../align/methods.js';
+import { checkRobust } from '../../align/robust/plan.js';
 import { FedrotError } from '../../errors.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { CreateRunBegin } from '../../rpc/gen/fedrot/v1/CreateRunBegin.js';
@@ -74,9 +75,10 @@ async function readSpec(coordinator: Coordinator, begin: CreateRunBegin): Promis
   return spec;
 }
 
-/** Throws option_invalid where the method does not go with what else the run asks for. */
-function checkMethodOf({ aggregation, training }: RunSpec): void {
+/** Throws option_invalid or precondition_failed where the method does not go with what else the run asks for. */
+function checkMethodOf({ aggregation, training, rounds }: RunSpec): void {
   const method = checkAggregation(aggregation);
+  if (aggregation.robust) checkRobust(aggregation.robust, rounds.minSilos);
   const { train, share = 'both' } = method.instructions(1);
   if (training.start !== undefined && (train !== 'both' || share !== 'both'))
     throw new FedrotError(
