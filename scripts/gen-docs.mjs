@@ -29,6 +29,9 @@ const { REWRITES } = await dist('train/rewrite/table.js');
 const { CoordinatorMetrics } = await dist('server/metrics.js');
 const { SiloMetrics } = await dist('client/metrics.js');
 const { LOG_KINDS } = await dist('server/round/narrate.js');
+const { apiRoutes } = await dist('server/http/api.js');
+const { HTTP_STATUS } = await dist('server/http/errors.js');
+const { roleForMethod } = await dist('pki/roles.js');
 const { status } = await import('@grpc/grpc-js');
 
 const tables = (schema) => schemaTables(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }));
@@ -109,7 +112,27 @@ function logKinds() {
   return `| kind | level |\n| --- | --- |\n${rows.join('\n')}`;
 }
 
+/** Routes only look at what they are given when they are asked. */
+function routeTable() {
+  const rows = apiRoutes({}, undefined).map(
+    ({ method, path, as, about }) =>
+      `| ${method} | \`/api/v1${path}\` | ${roleForMethod(as)} | ${about.replaceAll('|', '\\|')} |`,
+  );
+  return `| method | path | role | what |\n| --- | --- | --- | --- |\n${rows.join('\n')}`;
+}
+
+function httpStatusTable() {
+  const codes = new Map();
+  for (const [code, http] of Object.entries(HTTP_STATUS)) codes.set(http, [...(codes.get(http) ?? []), code]);
+  const rows = [...codes]
+    .sort(([x], [y]) => x - y)
+    .map(([http, names]) => `| ${http} | ${names.map((name) => `\`${name}\``).join(', ')} |`);
+  return `| status | codes |\n| --- | --- |\n${rows.join('\n')}`;
+}
+
 const GENERATORS = {
+  'HTTP routes': routeTable,
+  'HTTP statuses': httpStatusTable,
   'metrics of the coordinator': () => metricTable(new CoordinatorMetrics()),
   'metrics of the silo': () => metricTable(new SiloMetrics()),
   'metrics of a process': () => metricTable(new SiloMetrics(), { process: true }),

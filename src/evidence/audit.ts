@@ -31,6 +31,7 @@ export const AUDIT_ACTIONS = [
   'updates.delete',
   'task.refuse',
   'call.refuse',
+  'dashboard.sign-in',
   'storage.corrupt',
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];

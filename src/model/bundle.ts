@@ -10,7 +10,7 @@ import {
 } from './bundle-manifest.js';
 import { digestFile, sha256Of } from './file-digest.js';
 import { checkJson, parseJsonObject } from './json-file.js';
-import { TextTokenizer } from './tokenizer.js';
+import type { TextTokenizer } from './tokenizer.js';
 
 /** A bundle on disk, checked. */
 export interface Bundle {
@@ -51,7 +51,9 @@ export async function openBundle(folder: string, options: OpenBundleOptions): Pr
     folder,
     sha256,
     manifest,
-    openTokenizer: () => TextTokenizer.open(folder, { padId: manifest.tokenizer.padId }),
+    // Loaded when it is asked for: the coordinator reads bundles too, and has no tokenizers.
+    openTokenizer: async () =>
+      (await import('./tokenizer.js')).TextTokenizer.open(folder, { padId: manifest.tokenizer.padId }),
   };
 }
 

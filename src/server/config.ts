@@ -40,11 +40,11 @@ export const coordinatorConfigSchema = z.strictObject({
         .min(1)
         .optional()
         .describe(
-          'file with that token, mode 0600; default pki/http-token in the data folder, made where it is missing',
+          'file with a token that may look, for Prometheus, mode 0600; default pki/http-token in the data folder, made where it is missing',
         ),
     })
     .prefault({})
-    .describe('for /metrics, /healthz and /readyz'),
+    .describe('dashboard and API (docs/http-api.md), /metrics, /healthz and /readyz'),
   security: z
     .strictObject({
       mode: z

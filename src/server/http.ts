@@ -1,8 +1,10 @@
 import { serve, type ServerType } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
-import { FedrotError } from '../errors.js';
+import { asFedrotError, FedrotError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { tokenMatches } from '../pki/secret-token.js';
+import { securityHeaders } from './http/dashboard.js';
+import type { CallerVariables } from './http/callers.js';
+import { errorBody, HTTP_STATUS, isOurs } from './http/errors.js';
 
 export interface HttpOptions {
   readonly host: string;
@@ -11,10 +13,13 @@ export interface HttpOptions {
   readonly metrics: () => Promise<{ readonly body: string; readonly contentType: string }>;
   /** Reasons why no work can be taken; empty when ready. */
   readonly notReady: () => Promise<readonly string[]>;
-  /** SHA-256 of the bearer token that everything but /healthz and /readyz needs, hex; default: none is needed. */
-  readonly tokenSha256?: string;
-  /** Adds routes, e.g. the dashboard's. */
-  readonly extend?: (app: Hono) => void;
+  /** Puts who calls into the context; /metrics is for callers only. Default: everybody may. */
+  readonly identify?: MiddlewareHandler<CallerVariables>;
+  /** The API below /api/v1, and the dashboard for everything else; default: there is none. */
+  readonly api?: Hono<CallerVariables>;
+  readonly dashboard?: Hono;
+  /** Adds routes. */
+  readonly extend?: (app: Hono<CallerVariables>) => void;
 }
 
 export interface HttpServer {
@@ -22,11 +27,11 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** /metrics for Prometheus, /healthz (the process lives) and /readyz (it can work), and whatever `extend` adds. */
-export function createHttpApp(options: Omit<HttpOptions, 'host' | 'port'>): Hono {
-  const app = new Hono();
-  const { tokenSha256 } = options;
-  if (tokenSha256 !== undefined) app.use(requireToken(tokenSha256));
+/** /metrics for Prometheus, /healthz (the process lives) and /readyz (it can work), the API, the dashboard, and whatever `extend` adds. */
+export function createHttpApp(options: Omit<HttpOptions, 'host' | 'port'>): Hono<CallerVariables> {
+  const app = new Hono<CallerVariables>();
+  const { identify, api, dashboard } = options;
+  app.use(securityHeaders);
   app.get('/healthz', (context) => context.text('ok\n'));
   app.get('/readyz', async (context) => {
     const reasons = await options.notReady();
@@ -34,37 +39,28 @@ export function createHttpApp(options: Omit<HttpOptions, 'host' | 'port'>): Hono
       ? context.text('ready\n')
       : context.text(`not ready: ${reasons.join('; ')}\n`, 503);
   });
+  if (identify !== undefined) app.use(identify);
   app.get('/metrics', async (context) => {
+    if (identify !== undefined && context.get('caller') === undefined)
+      throw new FedrotError('unauthenticated', NEEDS_TOKEN);
     const { body, contentType } = await options.metrics();
     return context.body(body, 200, { 'Content-Type': contentType });
   });
   options.extend?.(app);
+  if (api) app.route('/api/v1', api);
+  if (dashboard) app.route('/', dashboard);
   app.notFound((context) => context.text('not found\n', 404));
-  app.onError((error, context) => {
-    options.logger.error({ err: error, path: context.req.path }, 'an HTTP request failed');
-    return context.text('internal error; the log says more\n', 500);
+  app.onError((thrown, context) => {
+    const error = asFedrotError(thrown);
+    if (isOurs(error))
+      options.logger.error({ err: thrown, path: context.req.path }, 'an HTTP request failed');
+    if (error.code === 'unauthenticated') context.header('WWW-Authenticate', 'Bearer realm="fedrot"');
+    return context.text(`${errorBody(error).error.message}\n`, HTTP_STATUS[error.code]);
   });
   return app;
 }
 
-/** What load balancers and orchestrators ask without a credential. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
-
-function requireToken(sha256: string): MiddlewareHandler {
-  return async (context, next) => {
-    const [scheme = '', token = ''] = (context.req.header('authorization') ?? '').split(' ');
-    const isGood = scheme.toLowerCase() === 'bearer' && tokenMatches(token, sha256);
-    if (OPEN_PATHS.has(context.req.path) || isGood) {
-      await next();
-      return;
-    }
-    context.header('WWW-Authenticate', 'Bearer realm="fedrot"');
-    return context.text(
-      'a token is needed: Authorization: Bearer … (http.tokenFile of the coordinator)\n',
-      401,
-    );
-  };
-}
+const NEEDS_TOKEN = 'a token is needed: Authorization: Bearer … (http.tokenFile of the coordinator)';
 
 /** Throws unavailable where the address cannot be listened on. */
 export function startHttp(options: HttpOptions): Promise<HttpServer> {

@@ -5,9 +5,10 @@ import { systemClock, type Clock } from '../clock.js';
 import { asFedrotError } from '../errors.js';
 import { silentLogger, type Logger } from '../log.js';
 import type { CallEnd } from '../rpc/interceptors.js';
+import { isLoopback } from '../pki/loopback.js';
 import { createRpcServer, type RpcServer } from '../rpc/server.js';
 import type { Access } from './access/access.js';
-import { httpTokenSha256 } from './access/http-token.js';
+import { asksForToken, HttpTokens } from './access/http-tokens.js';
 import { accessFolders } from './access/open-access.js';
 import { securityMode } from './access/security-mode.js';
 import { openTrust, type Trust } from './access/trust.js';
@@ -16,13 +17,17 @@ import type { CoordinatorConfig } from './config.js';
 import { Coordinator } from './coordinator/coordinator.js';
 import { StateGauges } from './gauge-states.js';
 import { startHttp, type HttpServer } from './http.js';
+import { createApi } from './http/api.js';
+import { identifyCaller, type CallerVariables } from './http/callers.js';
+import { createDashboard } from './http/dashboard.js';
 import { CoordinatorMetrics } from './metrics.js';
+import type { ModelTools } from './model-tools.js';
 import { openEvidence } from './evidence/open-evidence.js';
 import { Retention } from './evidence/retention.js';
 import { createAccessService } from './services/access-service.js';
-import { createAdminService } from './services/admin-service.js';
+import { createAdminService, type AdminServiceOptions } from './services/admin-service.js';
 import { createEnrolService } from './services/enrol-service.js';
-import { byCertificate, trustClaims, type Identity } from './services/identity.js';
+import { byCertificate, byHttpToken, trustClaims, type Identity } from './services/identity.js';
 import { createSiloService } from './services/silo-service.js';
 import { BundleFolder } from './spool/bundle-folder.js';
 import { TensorSpool } from './spool/tensor-spool.js';
@@ -43,7 +48,9 @@ export interface StartOptions {
   /** Told to silos, e.g. 0.1.0. */
   readonly softwareVersion?: string;
   /** Adds routes to the HTTP server. */
-  readonly extendHttp?: (app: Hono, coordinator: Coordinator) => void;
+  readonly extendHttp?: (app: Hono<CallerVariables>, coordinator: Coordinator) => void;
+  /** Default: runs are not started over HTTP. */
+  readonly models?: ModelTools;
 }
 
 export interface RunningCoordinator {
@@ -100,22 +107,24 @@ export async function startCoordinator(
     undo[undo.length - 1] = () => coordinator.close();
     let grpcPort = config.grpc.port;
     const identity = options.identity ?? (access.mode === 'plaintext' ? trustClaims : byCertificate);
+    const tokens = await HttpTokens.open(config, store, clock);
+    const adminOptions: Omit<AdminServiceOptions, 'identity'> = {
+      coordinator,
+      audit,
+      signing: { roots: [access.authority.root], signer: access.signer, now: () => clock.now() },
+      access: createAccessService({
+        coordinator,
+        access,
+        httpTokens: tokens,
+        audit,
+        auditFile: accessFolders(config.dataFolder).audit,
+        address: () => publicAddress(config, grpcPort),
+        manifests: (runId) => evidence.read(runId),
+      }),
+    };
     const rpc = createRpcServer({
       silo: createSiloService({ coordinator, identity, softwareVersion, audit }),
-      admin: createAdminService({
-        coordinator,
-        identity,
-        audit,
-        signing: { roots: [access.authority.root], signer: access.signer, now: () => clock.now() },
-        access: createAccessService({
-          coordinator,
-          access,
-          audit,
-          auditFile: accessFolders(config.dataFolder).audit,
-          address: () => publicAddress(config, grpcPort),
-          manifests: (runId) => evidence.read(runId),
-        }),
-      }),
+      admin: createAdminService({ ...adminOptions, identity }),
       enrol: createEnrolService(access, audit),
       transport: {
         maxMessageBytes: config.limits.maxMessageBytes,
@@ -138,14 +147,31 @@ export async function startCoordinator(
     undo.unshift(() => rpc.close(0));
     grpcPort = await rpc.listen(address(config.grpc));
     trust.attach(rpc);
-    const tokenSha256 = httpTokenSha256(config);
     const gauges = new StateGauges(metrics, coordinator, clock);
+    const mayAll = access.mode === 'plaintext' && isLoopback(config.http.host);
     const { host, port } = config.http;
     const http = await startHttp({
       host,
       port,
       logger,
-      ...(tokenSha256 !== undefined && { tokenSha256 }),
+      identify: identifyCaller({
+        tokens,
+        hosts: [config.http.host, ...config.security.hosts],
+        // In plaintext on loopback whoever sits at the machine may do everything over gRPC too; elsewhere he may look.
+        ...(!asksForToken(config) && { open: { name: 'local', role: mayAll ? 'admin' : 'viewer' } }),
+      }),
+      api: createApi({
+        coordinator,
+        handlers: createAdminService({ ...adminOptions, identity: byHttpToken }),
+        access,
+        tokens,
+        audit,
+        software: softwareVersion,
+        grpcPort: () => grpcPort,
+        onCallEnd: (end) => trust.onCallEnd(end),
+        models: options.models,
+      }),
+      dashboard: createDashboard(),
       metrics: async () => ({
         body: await metrics.render(() => gauges.set()),
         contentType: metrics.contentType,

@@ -5,6 +5,7 @@ import { leaf, type BuildCommand } from '../command.js';
 import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
 import { addDaemonOptions, configFile, runDaemon, type DaemonFlags } from '../daemon.js';
+import { modelTools } from '../model-tools.js';
 import { packageVersion } from '../version.js';
 
 /** The coordinator's configuration file: what the server needs, and how its process logs. */
@@ -35,6 +36,7 @@ export const build: BuildCommand = (context) => {
       const coordinator = await startCoordinator(Object.freeze(config), {
         logger,
         softwareVersion: packageVersion(),
+        models: modelTools,
       });
       const { grpcPort, httpPort, access } = coordinator;
       const trust =

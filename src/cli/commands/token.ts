@@ -30,22 +30,28 @@ interface CreateFlags {
   readonly silo?: string;
   readonly operator?: string;
   readonly signer?: string;
+  readonly dashboard?: string;
   readonly role?: string;
   readonly lifetime?: number;
   readonly json?: boolean;
 }
 
-function whom({ silo, operator, signer, role = '' }: CreateFlags): {
+function whom({ silo, operator, signer, dashboard, role = '' }: CreateFlags): {
   kind: string;
   name: string;
   role: string;
 } {
-  const named = Object.entries({ silo, operator, signer }).filter(([, name]) => name !== undefined);
+  const named = Object.entries({ silo, operator, signer, dashboard }).filter(
+    ([, name]) => name !== undefined,
+  );
   const [[kind, name] = ['', '']] = named;
   if (named.length !== 1 || name === undefined)
-    throw new FedrotError('option_invalid', 'say for whom: one of --silo, --operator, --signer');
-  if ((kind === 'operator') !== (role !== ''))
-    throw new FedrotError('option_invalid', '--role (viewer, operator or admin) belongs to --operator');
+    throw new FedrotError('option_invalid', 'say for whom: one of --silo, --operator, --signer, --dashboard');
+  if (['operator', 'dashboard'].includes(kind) !== (role !== ''))
+    throw new FedrotError(
+      'option_invalid',
+      '--role (viewer, operator or admin) belongs to --operator and --dashboard',
+    );
   return { kind, name, role };
 }
 
@@ -54,11 +60,24 @@ const buildCreate: BuildCommand = (context) =>
     .addOption(new Option('--silo <name>', 'for a silo of this name'))
     .addOption(new Option('--operator <name>', 'for an operator of this name'))
     .addOption(new Option('--signer <name>', 'for a signer of bundles of this name'))
-    .addOption(new Option('--role <role>', 'of the operator').choices(['viewer', 'operator', 'admin']))
     .addOption(
-      new Option('--lifetime <time>', 'how long it can be used, 1s to 30d (default: 24h)').argParser(
-        parseLifetime,
+      new Option(
+        '--dashboard <name>',
+        'not to enrol: signs this person in to the dashboard, again and again',
       ),
+    )
+    .addOption(
+      new Option('--role <role>', 'of the operator, or on the dashboard').choices([
+        'viewer',
+        'operator',
+        'admin',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--lifetime <time>',
+        'how long it can be used, 1s to 30d (default: 24h); for the dashboard to 365d (default: 90d)',
+      ).argParser(parseLifetime),
     )
     .addOption(coordinatorOption())
     .addOption(credentialOption())
@@ -75,6 +94,17 @@ const buildCreate: BuildCommand = (context) =>
       if (flags.json === true) {
         context.out(
           `${JSON.stringify({ token, fingerprint, coordinator: address, id: record?.id, expires_ms: record?.expiresMs })}\n`,
+        );
+        return;
+      }
+      if (record?.kind === 'dashboard') {
+        context.out(
+          [
+            `token ${record.id} for ${record.name} (${record.role}) on the dashboard, good until ${formatTime(record.expiresMs)}; shown only now:`,
+            '',
+            `  ${token}`,
+            '',
+          ].join('\n'),
         );
         return;
       }

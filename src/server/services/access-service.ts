@@ -3,12 +3,15 @@ import { createInterface } from 'node:readline';
 import { FedrotError } from '../../errors.js';
 import type { AuditLog } from '../../evidence/audit.js';
 import { tokenState, type TokenRecord } from '../../pki/enrolment-token.js';
+import { httpTokenState, type HttpTokenRecord } from '../../pki/http-token.js';
 import { checkName, type Identity } from '../../pki/identity.js';
 import { isRole } from '../../pki/roles.js';
 import type { CallContext } from '../../rpc/call-context.js';
+import type { CreateTokenRequest } from '../../rpc/gen/fedrot/v1/CreateTokenRequest.js';
 import type { TokenInput } from '../../rpc/gen/fedrot/v1/Token.js';
 import type { AdminHandlers } from '../../rpc/services.js';
 import type { Access } from '../access/access.js';
+import type { HttpTokens } from '../access/http-tokens.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import { sendTensors } from '../transfer/send-stream.js';
 import { actorOf, audited } from './audited.js';
@@ -31,6 +34,7 @@ export type AccessHandlers = Pick<
 export interface AccessServiceOptions {
   readonly coordinator: Coordinator;
   readonly access: Access;
+  readonly httpTokens: HttpTokens;
   readonly audit: AuditLog;
   readonly auditFile: string;
   /** host:port at which others reach the coordinator; empty where it was not told. */
@@ -43,13 +47,16 @@ export interface AccessServiceOptions {
 
 const KINDS = ['silo', 'operator', 'signer'] as const;
 
+/** Not for a certificate: signs in to the HTTP side, again and again. */
+const DASHBOARD = 'dashboard';
+
 /** Throws option_invalid. */
 function identityOf({ kind, name, role }: { kind: string; name: string; role?: string }): Identity {
   const known = KINDS.find((each) => each === kind);
   if (known === undefined)
     throw new FedrotError(
       'option_invalid',
-      `kind ${JSON.stringify(kind.slice(0, 40))}: must be ${KINDS.join(', ')}`,
+      `kind ${JSON.stringify(kind.slice(0, 40))}: must be ${KINDS.join(', ')} or ${DASHBOARD}`,
     );
   checkName(name, `${kind} name`);
   if (known !== 'operator') return { kind: known, name };
@@ -59,7 +66,7 @@ function identityOf({ kind, name, role }: { kind: string; name: string; role?: s
 }
 
 export function createAccessService(options: AccessServiceOptions): AccessHandlers {
-  const { coordinator, access, audit } = options;
+  const { coordinator, access, audit, httpTokens } = options;
   const { clock } = coordinator;
   const view = (record: TokenRecord): TokenInput => ({
     id: record.id,
@@ -72,6 +79,27 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
     expiresMs: record.expiresMs,
     usedMs: record.used?.atMs ?? 0,
   });
+  const viewHttp = (record: HttpTokenRecord): TokenInput => ({
+    id: record.id,
+    kind: DASHBOARD,
+    name: record.name,
+    role: record.role,
+    state: httpTokenState(record, clock.now()),
+    createdBy: record.createdBy,
+    createdMs: record.createdMs,
+    expiresMs: record.expiresMs,
+    usedMs: 0,
+  });
+  const createHttp = async (request: CreateTokenRequest, context: CallContext) => {
+    const { name, role, lifetimeMs } = request;
+    const { token, record } = await httpTokens.create({
+      name,
+      role,
+      createdBy: actorOf(context),
+      lifetimeMs: lifetimeMs === 0 ? undefined : lifetimeMs,
+    });
+    return { token, record: viewHttp(record), fingerprint: '' };
+  };
 
   return {
     createToken: (request, context) =>
@@ -80,6 +108,7 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
         context,
         'token.create',
         async () => {
+          if (request.kind === DASHBOARD) return createHttp(request, context);
           const identity = identityOf(request);
           const lifetime = request.lifetimeMs === 0 ? undefined : request.lifetimeMs;
           const { token, record } = await access.createToken(identity, actorOf(context), lifetime);
@@ -92,7 +121,7 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
       ),
 
     async listTokens() {
-      return { tokens: (await access.tokens()).map(view) };
+      return { tokens: [...(await access.tokens()).map(view), ...httpTokens.list().map(viewHttp)] };
     },
 
     revokeToken: ({ id }, context) =>
@@ -100,7 +129,10 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
         audit,
         context,
         'token.revoke',
-        async () => view(await access.revokeToken(id)),
+        async () => {
+          const revoked = await httpTokens.revoke(id);
+          return revoked === undefined ? view(await access.revokeToken(id)) : viewHttp(revoked);
+        },
         () => ({ object: `token ${id}` }),
       ),
 

@@ -5,7 +5,8 @@ import type { CallContext } from '../../rpc/call-context.js';
 import { wellFormed } from '../access/refusals.js';
 
 /** Who acts, for the audit log; on loopback in plaintext that is whoever sits at the machine. */
-export function actorOf({ caller }: CallContext): string {
+export function actorOf({ caller, operator }: CallContext): string {
+  if (operator !== undefined) return `operator:${operator.name}`;
   return caller === undefined ? 'operator:local' : identityKey(caller.identity);
 }
 

@@ -44,3 +44,14 @@ export const byCertificate: Identity = {
     return describeIdentity(caller.identity);
   },
 };
+
+/** Over HTTP operators are who their token says (src/server/http); silos have no business there. */
+export const byHttpToken: Identity = {
+  silo: (_claimed, { method }) => {
+    throw new FedrotError('permission_denied', `${method} is for silos, over gRPC`);
+  },
+  operator: (_permission, { operator, method }) => {
+    if (operator === undefined) throw new FedrotError('unauthenticated', `${method} needs a token`);
+    return `operator ${operator.name} (${operator.role})`;
+  },
+};

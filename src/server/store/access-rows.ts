@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { TokenRecord } from '../../pki/enrolment-token.js';
+import type { HttpTokenRecord } from '../../pki/http-token.js';
 import type { IssuedRecord } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -47,4 +48,23 @@ export async function writeCertificate(tx: Transaction<Tables>, issued: IssuedRe
 export async function readSerials(db: Kysely<Tables>, party: string): Promise<readonly string[]> {
   const rows = await db.selectFrom('certificates').select('serial').where('party', '=', party).execute();
   return rows.map((row) => row.serial);
+}
+
+export async function writeHttpToken(tx: Transaction<Tables>, token: HttpTokenRecord): Promise<void> {
+  const changes = { token_json: JSON.stringify(token) };
+  await tx
+    .insertInto('http_tokens')
+    .values({ id: token.id, created_ms: token.createdMs, ...changes })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(changes))
+    .execute();
+}
+
+export async function readHttpTokens(db: Kysely<Tables>): Promise<readonly HttpTokenRecord[]> {
+  const rows = await db
+    .selectFrom('http_tokens')
+    .select('token_json')
+    .orderBy('created_ms')
+    .orderBy('id')
+    .execute();
+  return rows.map((row) => JSON.parse(row.token_json) as HttpTokenRecord);
 }

@@ -1,25 +1,37 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
 import { FedrotError } from '../../errors.js';
 import type { TokenRecord } from '../../pki/enrolment-token.js';
+import type { HttpTokenRecord } from '../../pki/http-token.js';
 import { parseRunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
 import type { RunState } from '../round/state.js';
 import { upgradeState } from '../round/upgrade-state.js';
 import { insertRecords } from './insert-records.js';
-import { readSerials, readTokens, writeCertificate, writeToken } from './access-rows.js';
+import {
+  readHttpTokens,
+  readSerials,
+  readTokens,
+  writeCertificate,
+  writeHttpToken,
+  writeToken,
+} from './access-rows.js';
 import { queryHistory, queryPublishedUpdates, versionFiles } from './query-history.js';
 import { lastLogSeq, readLog } from './run-log.js';
+import { queryContributions, queryRound, querySeries } from './query-series.js';
 import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
 import { storageError } from './storage-error.js';
 import type {
   AdapterRecord,
+  Contribution,
   FailureRecord,
   IssuedRecord,
   LogQuery,
   NewRun,
+  RoundHistory,
   RunChange,
   RunHistory,
   RunLogEntry,
+  RunSeries,
   SiloRecord,
   SiloSummary,
   Store,
@@ -171,6 +183,21 @@ export class KyselyStore implements Store {
     return this.#read("reading a run's log", (db) => readLog(db, runId, query));
   }
 
+  async series(
+    runId: string,
+    after: { readonly afterRound: number; readonly afterMs: number },
+  ): Promise<RunSeries> {
+    return this.#read('reading the rounds of a run', (db) => querySeries(db, runId, after));
+  }
+
+  async contributions(runId: string, version: number): Promise<readonly Contribution[]> {
+    return this.#read('reading contributions', (db) => queryContributions(db, runId, version));
+  }
+
+  async round(runId: string, round: number): Promise<RoundHistory | undefined> {
+    return this.#read('reading a round', (db) => queryRound(db, runId, round));
+  }
+
   async saveSilo(silo: SiloRecord): Promise<void> {
     await this.#write(`storing silo ${silo.silo}`, async (tx) => {
       const { first_seen_ms: _kept, silo: _key, ...changes } = siloRow(silo);
@@ -223,6 +250,14 @@ export class KyselyStore implements Store {
 
   async tokens(): Promise<readonly TokenRecord[]> {
     return this.#read('reading tokens', readTokens);
+  }
+
+  async saveHttpToken(token: HttpTokenRecord): Promise<void> {
+    await this.#write('storing a token', (tx) => writeHttpToken(tx, token));
+  }
+
+  async httpTokens(): Promise<readonly HttpTokenRecord[]> {
+    return this.#read('reading tokens', readHttpTokens);
   }
 
   async saveCertificate(certificate: IssuedRecord): Promise<void> {

@@ -54,6 +54,9 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
     `UPDATE updates SET counted_in = round`,
     `ALTER TABLE rounds ADD COLUMN rollback_json TEXT`,
   ],
+  '0005-http-tokens': [
+    `CREATE TABLE http_tokens (id TEXT PRIMARY KEY, created_ms BIGINT NOT NULL, token_json TEXT NOT NULL)`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

@@ -3,6 +3,7 @@ import type { RunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
 import type { LogKind, LogLevel } from '../round/narrate.js';
 import type { Rollback, RunState } from '../round/state.js';
+import type { HttpTokenRecord } from '../../pki/http-token.js';
 
 /**
  * What the coordinator remembers. One implementation per kind of database; all pass one contract suite
@@ -27,6 +28,13 @@ export interface Store {
   /** What happened in a run, in words: entries after `afterSeq` of at least that level, in order, at most `limit`. */
   log(runId: string, query: LogQuery): Promise<readonly RunLogEntry[]>;
 
+  /** Rounds after `afterRound` in numbers, and evaluations that came after `afterMs`. */
+  series(runId: string, after: { readonly afterRound: number; readonly afterMs: number }): Promise<RunSeries>;
+  /** Who has contributed to the versions up to `version`: rounds, and examples in the last of them; in order of name. */
+  contributions(runId: string, version: number): Promise<readonly Contribution[]>;
+  /** One published round, whole. */
+  round(runId: string, round: number): Promise<RoundHistory | undefined>;
+
   saveSilo(silo: SiloRecord): Promise<void>;
   /** In order of name. */
   silos(): Promise<readonly SiloSummary[]>;
@@ -40,6 +48,9 @@ export interface Store {
   saveToken(token: TokenRecord, unless?: 'used'): Promise<boolean>;
   /** In order of creation. */
   tokens(): Promise<readonly TokenRecord[]>;
+  /** A token of the HTTP side, new or changed. */
+  saveHttpToken(token: HttpTokenRecord): Promise<void>;
+  httpTokens(): Promise<readonly HttpTokenRecord[]>;
   saveCertificate(certificate: IssuedRecord): Promise<void>;
   /** Serials of every certificate that the party (`silo:hospital-a`) was issued. */
   serials(party: string): Promise<readonly string[]>;
@@ -207,6 +218,34 @@ export interface RunHistory {
   readonly updates: readonly UpdateRecord[];
   readonly failures: readonly FailureRecord[];
   readonly evaluations: readonly EvaluationRecord[];
+}
+
+/** One published round, with what is counted instead of listed. */
+export interface RoundTotals extends Omit<PublishedRound, 'adapter'> {
+  readonly updates: number;
+  readonly examples: number;
+  /** Payload of the updates. */
+  readonly bytes: number;
+  /** Mean of the silos' losses by examples; null where none said one. */
+  readonly trainLoss: number | null;
+  readonly failures: number;
+}
+
+export interface Contribution {
+  readonly silo: string;
+  readonly rounds: number;
+  readonly examples: number;
+}
+
+export interface RunSeries {
+  readonly rounds: readonly RoundTotals[];
+  readonly evaluations: readonly EvaluationRecord[];
+}
+
+export interface RoundHistory {
+  readonly totals: RoundTotals;
+  readonly updates: readonly UpdateRecord[];
+  readonly failures: readonly FailureRecord[];
 }
 
 export interface SiloRecord {

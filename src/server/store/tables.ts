@@ -69,6 +69,7 @@ export interface Tables {
     received_ms: number;
   };
   tokens: { id: string; created_ms: number; used: number; token_json: string };
+  http_tokens: { id: string; created_ms: number; token_json: string };
   certificates: { serial: string; party: string; issued_ms: number; not_after_ms: number };
   silos: {
     silo: string;

@@ -158,6 +158,77 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       await store.commit(change(2, { updates: [updateOf('a', 2)] }));
     });
 
+    it('counts what charts show of rounds, and gives one round whole', async () => {
+      await store.createRun(newRun);
+      const publish = (round: number) => ({
+        round,
+        startedMs: round * 10,
+        publishedMs: round * 10 + 5,
+        diagnosticsJson: '{"aggregationError":0.5}',
+        adapter: { sha256: sha(String(round)), bytes: 200 },
+      });
+      const heavy = { ...updateOf('b'), examples: 30, loss: 1, bytes: 7 };
+      const light = { ...updateOf('a'), examples: 10, loss: 3, bytes: 5 };
+      const mute = { ...updateOf('c'), examples: 99, loss: NaN, bytes: 1 };
+      const failure = { round: 1, silo: 'd', taskId: 't', code: 'internal', message: 'm', atMs: 3 };
+      await store.commit(
+        change(1, { updates: [heavy, light, mute], failures: [failure], published: publish(1) }),
+      );
+      const evaluation = {
+        silo: 'e',
+        version: 1,
+        examples: 5,
+        loss: 1,
+        accuracy: 0.5,
+        metrics: {},
+        receivedMs: 30,
+      };
+      await store.commit(
+        change(2, { updates: [updateOf('a', 2)], published: publish(2), evaluations: [evaluation] }),
+      );
+      const all = await store.series('mail-1', { afterRound: 0, afterMs: -1 });
+      expect(all.rounds.map(({ round }) => round)).toEqual([1, 2]);
+      // Weighted by examples; the silo that said no loss does not count for it.
+      expect(all.rounds[0]).toMatchObject({
+        updates: 3,
+        examples: 139,
+        bytes: 13,
+        trainLoss: 1.5,
+        failures: 1,
+      });
+      expect(all.evaluations).toEqual([evaluation]);
+      const rest = await store.series('mail-1', { afterRound: 1, afterMs: 30 });
+      expect(rest.rounds.map(({ round }) => round)).toEqual([2]);
+      expect(rest.evaluations).toEqual([]);
+      const first = await store.round('mail-1', 1);
+      expect(first?.updates.map(({ silo }) => silo)).toEqual(['a', 'b', 'c']);
+      expect(first?.failures).toEqual([failure]);
+      expect(first?.totals).toEqual(all.rounds[0]);
+      expect(await store.round('mail-1', 3)).toBeUndefined();
+      expect(await store.contributions('mail-1', 2)).toEqual([
+        { silo: 'a', rounds: 2, examples: updateOf('a', 2).examples },
+        { silo: 'b', rounds: 1, examples: 30 },
+        { silo: 'c', rounds: 1, examples: 99 },
+      ]);
+      expect((await store.contributions('mail-1', 1))[0]).toEqual({ silo: 'a', rounds: 1, examples: 10 });
+    });
+
+    it('keeps tokens of the HTTP side, new and changed', async () => {
+      const token = {
+        id: 'abc',
+        sha256: sha('c'),
+        name: 'ada',
+        role: 'operator' as const,
+        createdBy: 'operator:local',
+        createdMs: 1,
+        expiresMs: 2,
+      };
+      await store.saveHttpToken(token);
+      await store.saveHttpToken({ ...token, revokedMs: 9 });
+      store = await kind.reopen(store);
+      expect(await store.httpTokens()).toEqual([{ ...token, revokedMs: 9 }]);
+    });
+
     it('publishes a round with its adapter in one change', async () => {
       await store.createRun(newRun);
       const published = {

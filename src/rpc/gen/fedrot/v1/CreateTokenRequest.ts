@@ -5,7 +5,7 @@ import type { Long } from '@grpc/proto-loader';
 
 export interface CreateTokenRequestInput {
   /**
-   * silo, operator, signer
+   * silo, operator, signer; dashboard: not for a certificate, but to sign in over HTTP, again and again
    */
   'kind'?: (string);
   /**
@@ -13,18 +13,18 @@ export interface CreateTokenRequestInput {
    */
   'name'?: (string);
   /**
-   * of an operator: viewer, operator, admin
+   * of an operator or for the dashboard: viewer, operator, admin
    */
   'role'?: (string);
   /**
-   * 1,000 to 30 days; 0 is 24 hours
+   * 1,000 to 30 days; 0 is 24 hours; for the dashboard 60,000 to 365 days, 0 is 90 days
    */
   'lifetimeMs'?: (number | string | Long);
 }
 
 export interface CreateTokenRequest {
   /**
-   * silo, operator, signer
+   * silo, operator, signer; dashboard: not for a certificate, but to sign in over HTTP, again and again
    */
   'kind': (string);
   /**
@@ -32,11 +32,11 @@ export interface CreateTokenRequest {
    */
   'name': (string);
   /**
-   * of an operator: viewer, operator, admin
+   * of an operator or for the dashboard: viewer, operator, admin
    */
   'role': (string);
   /**
-   * 1,000 to 30 days; 0 is 24 hours
+   * 1,000 to 30 days; 0 is 24 hours; for the dashboard 60,000 to 365 days, 0 is 90 days
    */
   'lifetimeMs': (number);
 }

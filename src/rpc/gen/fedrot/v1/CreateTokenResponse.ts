@@ -7,7 +7,7 @@ export interface CreateTokenResponseInput {
   'token'?: (string);
   'record'?: (_fedrot_v1_TokenInput | null);
   /**
-   * of the authority's certificate: SHA-256, AA:BB:…
+   * of the authority's certificate: SHA-256, AA:BB:…; empty for the dashboard
    */
   'fingerprint'?: (string);
   /**
@@ -20,7 +20,7 @@ export interface CreateTokenResponse {
   'token': (string);
   'record': (_fedrot_v1_Token | null);
   /**
-   * of the authority's certificate: SHA-256, AA:BB:…
+   * of the authority's certificate: SHA-256, AA:BB:…; empty for the dashboard
    */
   'fingerprint': (string);
   /**

@@ -9,7 +9,7 @@ export interface TokenInput {
   'name'?: (string);
   'role'?: (string);
   /**
-   * unused, used, expired, revoked
+   * unused, used, expired, revoked; for the dashboard valid, expired, revoked
    */
   'state'?: (string);
   'createdBy'?: (string);
@@ -27,7 +27,7 @@ export interface Token {
   'name': (string);
   'role': (string);
   /**
-   * unused, used, expired, revoked
+   * unused, used, expired, revoked; for the dashboard valid, expired, revoked
    */
   'state': (string);
   'createdBy': (string);

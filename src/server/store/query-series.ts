@@ -1,0 +1,121 @@
+import { sql, type Kysely } from 'kysely';
+import type { Rollback } from '../round/state.js';
+import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
+import type { Contribution, RoundHistory, RoundTotals, RunSeries } from './store.js';
+import type { Tables } from './tables.js';
+
+/** A run's rounds in numbers, without what grows with the number of silos. */
+export async function querySeries(
+  db: Kysely<Tables>,
+  runId: string,
+  { afterRound, afterMs }: { readonly afterRound: number; readonly afterMs: number },
+): Promise<RunSeries> {
+  const rounds = await db
+    .selectFrom('rounds')
+    .select(['round', 'started_ms', 'published_ms', 'diagnostics_json', 'rollback_json'])
+    .where('run_id', '=', runId)
+    .where('round', '>', afterRound)
+    .orderBy('round')
+    .execute();
+  const updates = await db
+    .selectFrom('updates')
+    .select([
+      sql<number>`counted_in`.as('round'),
+      sql<number>`count(*)`.as('updates'),
+      sql<number>`sum(examples)`.as('examples'),
+      sql<number>`sum(bytes)`.as('bytes'),
+      sql<number | null>`sum(loss * examples)`.as('weighted'),
+      sql<number | null>`sum(CASE WHEN loss IS NULL THEN 0 ELSE examples END)`.as('weight'),
+    ])
+    .where('run_id', '=', runId)
+    .where('counted_in', '>', afterRound)
+    .groupBy('counted_in')
+    .execute();
+  const failures = await db
+    .selectFrom('failures')
+    .select(['round', sql<number>`count(*)`.as('failures')])
+    .where('run_id', '=', runId)
+    .where('round', '>', afterRound)
+    .groupBy('round')
+    .execute();
+  const evaluations = await db
+    .selectFrom('evaluations')
+    .selectAll()
+    .where('run_id', '=', runId)
+    .where('received_ms', '>', afterMs)
+    .orderBy('version')
+    .orderBy('silo')
+    .execute();
+  const updatesOf = new Map(updates.map((row) => [row.round, row]));
+  const failuresOf = new Map(failures.map((row) => [row.round, Number(row.failures)]));
+  return {
+    rounds: rounds.map((row): RoundTotals => {
+      const found = updatesOf.get(row.round);
+      const weight = Number(found?.weight ?? 0);
+      return {
+        round: row.round,
+        startedMs: row.started_ms,
+        publishedMs: row.published_ms,
+        diagnosticsJson: row.diagnostics_json,
+        updates: Number(found?.updates ?? 0),
+        examples: Number(found?.examples ?? 0),
+        bytes: Number(found?.bytes ?? 0),
+        trainLoss: weight > 0 && found?.weighted != null ? Number(found.weighted) / weight : null,
+        failures: failuresOf.get(row.round) ?? 0,
+        ...(row.rollback_json !== null && { rollback: JSON.parse(row.rollback_json) as Rollback }),
+      };
+    }),
+    evaluations: evaluations.map(evaluationRecord),
+  };
+}
+
+/** Everything that is kept of one published round; undefined where there is none. */
+export async function queryRound(
+  db: Kysely<Tables>,
+  runId: string,
+  round: number,
+): Promise<RoundHistory | undefined> {
+  const series = await querySeries(db, runId, { afterRound: round - 1, afterMs: Number.MAX_SAFE_INTEGER });
+  const totals = series.rounds[0];
+  if (totals?.round !== round) return undefined;
+  const updates = await db
+    .selectFrom('updates')
+    .selectAll()
+    .where('run_id', '=', runId)
+    .where('counted_in', '=', round)
+    .orderBy('silo')
+    .execute();
+  const failures = await db
+    .selectFrom('failures')
+    .selectAll()
+    .where('run_id', '=', runId)
+    .where('round', '=', round)
+    .orderBy('id')
+    .execute();
+  return { totals, updates: updates.map(updateRecord), failures: failures.map(failureRecord) };
+}
+
+/** Rounds that each silo contributed to, up to a version, and its examples in the last of them. */
+export async function queryContributions(
+  db: Kysely<Tables>,
+  runId: string,
+  version: number,
+): Promise<readonly Contribution[]> {
+  const last = db
+    .selectFrom('updates')
+    .select(['silo', sql<number>`count(*)`.as('rounds'), sql<number>`max(counted_in)`.as('last')])
+    .where('run_id', '=', runId)
+    .where('counted_in', '<=', version)
+    .groupBy('silo')
+    .as('last');
+  const rows = await db
+    .selectFrom(last)
+    .innerJoin('updates', (join) =>
+      join.onRef('updates.silo', '=', 'last.silo').onRef('updates.counted_in', '=', 'last.last'),
+    )
+    .select(['last.silo as silo', 'last.rounds as rounds', 'updates.examples as examples'])
+    .where('updates.run_id', '=', runId)
+    .orderBy('last.silo')
+    .execute();
+  return rows.map((row) => ({ silo: row.silo, rounds: Number(row.rounds), examples: Number(row.examples) }));
+}
