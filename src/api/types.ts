@@ -210,6 +210,12 @@ export interface SiloView {
   readonly failures: number;
 }
 
+/** An aggregation method (docs/methods.md) and the paper it comes from. */
+export interface MethodView {
+  readonly name: string;
+  readonly source: string;
+}
+
 /** What the operator has to know of a bundle to start a run with it. */
 export interface BundleView {
   readonly sha256: string;

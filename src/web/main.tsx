@@ -1,6 +1,10 @@
-import { signal } from '@preact/signals';
 import { render } from 'preact';
+import { App } from './app.tsx';
+import { followLinks } from './state/router.js';
+import { loadSession } from './state/session.js';
+import { startTheme } from './state/theme.js';
 
-const title = signal('fedrot');
-
-render(<main>{title}</main>, document.getElementById('app') ?? document.body);
+startTheme();
+document.addEventListener('click', followLinks);
+render(<App />, document.getElementById('app') ?? document.body);
+void loadSession();

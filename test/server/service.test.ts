@@ -257,7 +257,7 @@ describe('a run with three silos and an evaluator', () => {
   it('answers /healthz and /readyz', async () => {
     expect(await coordinator.http('/healthz')).toEqual({ status: 200, body: 'ok\n' });
     expect(await coordinator.http('/readyz')).toEqual({ status: 200, body: 'ready\n' });
-    expect((await coordinator.http('/nothing')).status).toBe(404);
+    expect((await coordinator.http('/api/v1/nothing')).status).toBe(404);
   });
 });
 

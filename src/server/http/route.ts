@@ -12,11 +12,11 @@ export interface ApiRequest {
   /** As gRPC handlers get it: the same checks, the same entries in the audit log. */
   readonly call: CallContext;
   /** A part of the path, e.g. `run`. */
-  param(name: string): string;
+  readonly param: (name: string) => string;
   /** A part of the path or query as a whole number of at least 0. Throws option_invalid. */
-  number(name: string, otherwise?: number): number;
+  readonly number: (name: string, otherwise?: number) => number;
   /** The body by a schema. Throws option_invalid with where it is wrong. */
-  body<T>(schema: z.ZodType<T>): Promise<T>;
+  readonly body: <T>(schema: z.ZodType<T>) => Promise<T>;
 }
 
 export interface Route {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type {
   BundleView,
+  MethodView,
   RunCheck,
   RunDetail,
   RunLog,
@@ -9,6 +10,7 @@ import type {
   RunSummary,
 } from '../../api/types.js';
 import type { RunLogEntryInput } from '../../rpc/gen/fedrot/v1/RunLogEntry.js';
+import { METHODS } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
 import type { AdminHandlers } from '../../rpc/services.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
@@ -128,7 +130,8 @@ export function runRoutes({ coordinator, handlers, series, models }: RunRoutesOp
       method: 'POST',
       path: '/runs/:run/pause',
       as: 'PauseRun',
-      about: 'begins no new round until resumed, with { reason, hold }; `hold` stops the clock of the open one too: RunSummary',
+      about:
+        'begins no new round until resumed, with { reason, hold }; `hold` stops the clock of the open one too: RunSummary',
       handle: async ({ param, body, call }) => {
         const { reason, hold } = await body(pauseSchema);
         await handlers.pauseRun({ runId: param('run'), reason, hold }, call);
@@ -161,7 +164,8 @@ export function runRoutes({ coordinator, handlers, series, models }: RunRoutesOp
       method: 'GET',
       path: '/runs/:run/events',
       as: 'ListEvents',
-      about: 'what happened, oldest first: RunLog; `after`: entries after this one, `limit` (1 to 1,000), `level` (info, warn, error)',
+      about:
+        'what happened, oldest first: RunLog; `after`: entries after this one, `limit` (1 to 1,000), `level` (info, warn, error)',
       handle: async ({ param, number, context, call }): Promise<RunLog> => {
         const { events = [], more = false } = await handlers.listEvents(
           {
@@ -174,6 +178,14 @@ export function runRoutes({ coordinator, handlers, series, models }: RunRoutesOp
         );
         return { events: events.map(logEntry), more };
       },
+    },
+    {
+      method: 'GET',
+      path: '/methods',
+      as: 'ListRuns',
+      about: 'aggregation methods that a run can name: MethodView[]',
+      handle: async (): Promise<readonly MethodView[]> =>
+        METHODS.map(({ name, source }) => ({ name, source })),
     },
     {
       method: 'GET',

@@ -90,4 +90,4 @@ export function siloView(
 
 /** A number that JSON can carry. */
 export const finite = (value: number | null | undefined): number | null =>
-  value != null && Number.isFinite(value) ? value : null;
+  typeof value === 'number' && Number.isFinite(value) ? value : null;

@@ -7,6 +7,7 @@ import type {
   RoundDetail,
   RunCheck,
   RunDetail,
+  RunLog,
   RunSeries,
   RunSummary,
   Session,
@@ -100,6 +101,31 @@ describe('the HTTP API', () => {
     expect(same.total.distance / same.total.normTo).toBeLessThan(1e-6);
   });
 
+  it('pauses, goes on, rolls back and stops, and tells what happened', async () => {
+    const { world } = await finishedRun();
+    const act = (what: string, body: object): Promise<RunSummary> =>
+      world.api(`/runs/mail/${what}`, { body });
+    expect(await act('rollback', { version: 0, reason: 'worse' })).toMatchObject({ version: 2, rounds: 2 });
+    const { rounds } = await world.api<RunSeries>('/runs/mail/series');
+    expect(rounds.map(({ round, rollbackOf }) => [round, rollbackOf])).toEqual([
+      [1, null],
+      [2, 0],
+    ]);
+    const log = await world.api<RunLog>('/runs/mail/events');
+    expect(log.events.map(({ seq }) => seq)).toEqual(log.events.map((_, index) => index + 1));
+    const kinds = log.events.map(({ kind }) => kind);
+    expect(kinds).toEqual(expect.arrayContaining(['run.created', 'round.published', 'adapter.rolled-back']));
+    const warnings = await world.api<RunLog>('/runs/mail/events?level=warn&limit=1');
+    expect(warnings).toMatchObject({ events: [{ level: 'warn' }] });
+
+    await world.api('/runs', { body: { spec: specOf({ name: 'other' }) } });
+    const other = (what: string, body: object): Promise<RunSummary> =>
+      world.api(`/runs/other/${what}`, { body });
+    expect(await other('pause', { reason: 'lunch', hold: true })).toMatchObject({ paused: true });
+    expect(await other('resume', {})).toMatchObject({ paused: false });
+    expect(await other('stop', { reason: 'enough' })).toMatchObject({ state: 'stopped', reason: 'enough' });
+  });
+
   it('looks at a specification before it is created', async () => {
     const world = await HttpWorld.start();
     const check = (spec: unknown): Promise<RunCheck> => world.api('/runs/check', { body: { spec } });
@@ -147,7 +173,7 @@ describe('the HTTP API', () => {
     ];
     for (const [path, body, status, code] of cases) {
       const answer = await world.ask(`/api/v1${path}`, { ...(body !== undefined && { body }) });
-      expect([path, answer.status, answer.json<{ error: { code: string } }>().error.code]).toEqual([
+      expect([path, answer.status, (answer.json() as { error: { code: string } }).error.code]).toEqual([
         path,
         status,
         code,
@@ -176,7 +202,7 @@ describe('who may do what over HTTP', () => {
 
     const admin = token(world, 'dashboard-token');
     const signedIn = await world.ask('/api/v1/session', { body: { token: ` ${admin}\n` } });
-    expect(signedIn.json<Session>()).toMatchObject({ signedIn: true, role: 'admin', byToken: true });
+    expect(signedIn.json()).toMatchObject({ signedIn: true, role: 'admin', byToken: true });
     const cookie = signedIn.headers.get('set-cookie') ?? '';
     expect(cookie).toMatch(/HttpOnly/);
     expect(cookie).toMatch(/SameSite=Strict/);

