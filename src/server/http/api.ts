@@ -120,7 +120,7 @@ function failed(thrown: unknown, context: Context<CallerVariables>, options: Api
       code,
       peer: peerOf(context),
       message,
-    } as CallEnd);
+    });
   }
   if (error.code === 'unauthenticated') context.header('WWW-Authenticate', 'Bearer realm="fedrot"');
   return context.json(errorBody(error), HTTP_STATUS[error.code]);

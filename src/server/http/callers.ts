@@ -24,7 +24,9 @@ export interface CallersOptions {
 /** Keeps the token out of reach of scripts; sent to this host only, and by its own pages only. */
 export const TOKEN_COOKIE = 'fedrot_token';
 
-export type CallerVariables = { Variables: { caller: HttpCaller | undefined } };
+export interface CallerVariables {
+  Variables: { caller: HttpCaller | undefined };
+}
 
 /** Puts who calls into the context. Throws unauthenticated for a token that is not good. */
 export function identifyCaller(options: CallersOptions): MiddlewareHandler<CallerVariables> {

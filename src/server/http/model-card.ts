@@ -43,11 +43,11 @@ const fixed = (value: number | null, digits = 4): string => (value === null ? 'â
 const cell = (text: string): string => text.replace(/[|\r\n]+/g, ' ');
 
 function frontMatter({ model, spec }: CardFacts): string {
-  const name = model?.name;
+  const name = model?.name ?? null;
   return [
     '---',
     'library_name: peft',
-    ...(name == null ? [] : [`base_model: ${JSON.stringify(name)}`]),
+    ...(name === null ? [] : [`base_model: ${JSON.stringify(name)}`]),
     'tags:',
     '  - lora',
     '  - federated-learning',

@@ -4,6 +4,9 @@ import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
 import type { Contribution, RoundHistory, RoundTotals, RunSeries } from './store.js';
 import type { Tables } from './tables.js';
 
+/** What a database answers for a sum or count: PostgreSQL writes large ones as text. */
+type Sum = number | string | null;
+
 /** A run's rounds in numbers, without what grows with the number of silos. */
 export async function querySeries(
   db: Kysely<Tables>,
@@ -21,11 +24,11 @@ export async function querySeries(
     .selectFrom('updates')
     .select([
       sql<number>`counted_in`.as('round'),
-      sql<number>`count(*)`.as('updates'),
-      sql<number>`sum(examples)`.as('examples'),
-      sql<number>`sum(bytes)`.as('bytes'),
-      sql<number | null>`sum(loss * examples)`.as('weighted'),
-      sql<number | null>`sum(CASE WHEN loss IS NULL THEN 0 ELSE examples END)`.as('weight'),
+      sql<Sum>`count(*)`.as('updates'),
+      sql<Sum>`sum(examples)`.as('examples'),
+      sql<Sum>`sum(bytes)`.as('bytes'),
+      sql<Sum>`sum(loss * examples)`.as('weighted'),
+      sql<Sum>`sum(CASE WHEN loss IS NULL THEN 0 ELSE examples END)`.as('weight'),
     ])
     .where('run_id', '=', runId)
     .where('counted_in', '>', afterRound)
@@ -33,7 +36,7 @@ export async function querySeries(
     .execute();
   const failures = await db
     .selectFrom('failures')
-    .select(['round', sql<number>`count(*)`.as('failures')])
+    .select(['round', sql<Sum>`count(*)`.as('failures')])
     .where('run_id', '=', runId)
     .where('round', '>', afterRound)
     .groupBy('round')
@@ -60,7 +63,10 @@ export async function querySeries(
         updates: Number(found?.updates ?? 0),
         examples: Number(found?.examples ?? 0),
         bytes: Number(found?.bytes ?? 0),
-        trainLoss: weight > 0 && found?.weighted != null ? Number(found.weighted) / weight : null,
+        trainLoss:
+          weight > 0 && found !== undefined && found.weighted !== null
+            ? Number(found.weighted) / weight
+            : null,
         failures: failuresOf.get(row.round) ?? 0,
         ...(row.rollback_json !== null && { rollback: JSON.parse(row.rollback_json) as Rollback }),
       };
@@ -103,7 +109,7 @@ export async function queryContributions(
 ): Promise<readonly Contribution[]> {
   const last = db
     .selectFrom('updates')
-    .select(['silo', sql<number>`count(*)`.as('rounds'), sql<number>`max(counted_in)`.as('last')])
+    .select(['silo', sql<Sum>`count(*)`.as('rounds'), sql<number>`max(counted_in)`.as('last')])
     .where('run_id', '=', runId)
     .where('counted_in', '<=', version)
     .groupBy('silo')
@@ -117,5 +123,5 @@ export async function queryContributions(
     .where('updates.run_id', '=', runId)
     .orderBy('last.silo')
     .execute();
-  return rows.map((row) => ({ silo: row.silo, rounds: Number(row.rounds), examples: Number(row.examples) }));
+  return rows.map((row) => ({ silo: row.silo, rounds: Number(row.rounds), examples: row.examples }));
 }
