@@ -6,6 +6,7 @@ const E2E = ['test/e2e/**/*.test.ts'];
 const HOUSE = ['test/house/**/*.test.ts', 'test/architecture.test.ts'];
 const OPS = ['test/ops/**/*.test.ts'];
 const ORACLES = ['test/oracles/**/*.test.ts'];
+const BROWSER = ['test/browser/**/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -20,7 +21,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E, ...HOUSE, ...OPS, ...ORACLES],
+          exclude: [...E2E, ...HOUSE, ...OPS, ...ORACLES, ...BROWSER],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -58,6 +59,18 @@ export default defineConfig({
           hookTimeout: 300_000,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        // The dashboard in headless Chromium (scripts/chromium.mjs installs it).
+        extends: true,
+        test: {
+          name: 'browser',
+          include: BROWSER,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
         },
       },
       {

@@ -65,6 +65,12 @@ const CHECKS = {
     command: vitest('--project', 'ops'),
     env: { FEDROT_TEST_LABEL: 'ops' },
   },
+  chromium: { shows: "Debian's Chromium is there", command: script('chromium.mjs') },
+  browser: {
+    shows: 'the dashboard in headless Chromium',
+    command: vitest('--project', 'browser'),
+    env: { FEDROT_TEST_LABEL: 'browser' },
+  },
 };
 
 const names = Object.keys(CHECKS);
