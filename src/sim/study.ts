@@ -66,6 +66,8 @@ export const studySchema = z.strictObject({
       bundle: z.string().min(1).optional(),
       checkpoint: z.string().min(1).optional(),
       tokenizer: z.string().min(1).optional(),
+      /** `new`: not the checkpoint's head, even where it has one. */
+      head: z.enum(['auto', 'new']).default('auto'),
       seed: z.int().min(0).default(0),
     })
     .refine(({ bundle, checkpoint }) => (bundle === undefined) !== (checkpoint === undefined), {

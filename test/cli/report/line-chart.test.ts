@@ -50,6 +50,24 @@ describe('renderLineChart', () => {
     expect(svg).toContain('aria-label="Accuracy. On the test set."');
   });
 
+  it('draws a spread as a band behind its line, inside the axes', () => {
+    const band = [
+      { x: 0, low: 0.1, high: 0.3 },
+      { x: 1, low: 0.4, high: 0.9 },
+    ];
+    const svg = renderLineChart(chart([{ name: 'a', points: points(0.2, 0.6), band }]));
+    const path = /<path d="([^"]+)" class="band"/.exec(svg)?.[1] ?? '';
+    expect(path.match(/[ML]/g)).toHaveLength(4);
+    expect(svg.indexOf('class="band"')).toBeLessThan(svg.indexOf('<circle'));
+  });
+
+  it('spaces values by ratio on a logarithmic axis', () => {
+    const x = { label: 'α', format: String, scale: 'log' as const };
+    const series = [0.1, 1, 10].map((at) => ({ x: at, y: 0.5 }));
+    const [a, b, c] = dots(renderLineChart(chart([{ name: 'a', points: series }], { x })));
+    expect(b!.x - a!.x).toBeCloseTo(c!.x - b!.x, 1);
+  });
+
   it.each<[string, Series['points']]>([
     ['no points', []],
     ['one point', points(0.5)],
