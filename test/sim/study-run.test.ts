@@ -68,7 +68,7 @@ const options = (name: string, more: Partial<RunStudyOptions> = {}): RunStudyOpt
   ...more,
 });
 
-let whole: StudyResults;
+let whole: StudyResults | undefined;
 const once = async (): Promise<StudyResults> => (whole ??= await runStudy(study, options('whole')));
 
 describe('runStudy', () => {
