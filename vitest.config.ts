@@ -2,9 +2,10 @@ import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line.js';
 
 // Which tests need what. `npm test` runs all but the oracles; `npm run check` adds those.
-const E2E = ['test/e2e/**/*.test.ts'];
+const E2E = ['test/e2e/**/*.test.ts', 'test/docs/quick-start.test.ts'];
 const HOUSE = ['test/house/**/*.test.ts', 'test/architecture.test.ts'];
 const OPS = ['test/ops/**/*.test.ts'];
+const IMAGES = ['test/images/**/*.test.ts'];
 const ORACLES = ['test/oracles/**/*.test.ts'];
 const BROWSER = ['test/browser/**/*.test.ts'];
 
@@ -21,7 +22,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...E2E, ...HOUSE, ...OPS, ...ORACLES, ...BROWSER],
+          exclude: [...E2E, ...HOUSE, ...OPS, ...IMAGES, ...ORACLES, ...BROWSER],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -72,6 +73,11 @@ export default defineConfig({
           maxWorkers: 1,
           sequence: { groupOrder: 4 },
         },
+      },
+      {
+        // Container images, built and run without an engine: minutes, so a check of its own.
+        extends: true,
+        test: { name: 'images', include: IMAGES, maxWorkers: 1, sequence: { groupOrder: 5 } },
       },
       {
         // Independent judges in Python (scripts/python-env.mjs makes their environment).

@@ -61,7 +61,7 @@ const CHECKS = {
   },
   prometheus: { shows: "Debian's Prometheus is there", command: script('prometheus.mjs') },
   ops: {
-    shows: 'alert rules, dashboards and images work',
+    shows: 'alert rules, dashboards and the air-gapped bundle work',
     command: vitest('--project', 'ops'),
     env: { FEDROT_TEST_LABEL: 'ops' },
   },
@@ -70,6 +70,11 @@ const CHECKS = {
     shows: 'the dashboard in headless Chromium',
     command: vitest('--project', 'browser'),
     env: { FEDROT_TEST_LABEL: 'browser' },
+  },
+  images: {
+    shows: 'container images are built and run',
+    command: vitest('--project', 'images'),
+    env: { FEDROT_TEST_LABEL: 'images' },
   },
 };
 

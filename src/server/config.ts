@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
+import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
 import { DEFAULT_CHUNK_BYTES, DEFAULT_MAX_MESSAGE_BYTES, MAX_CHUNK_BYTES } from '../rpc/channel-options.js';
 
 const MINUTE_MS = 60_000;
@@ -102,6 +103,28 @@ export const coordinatorConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('who may join (docs/security.md)'),
+  webhooks: z
+    .array(
+      z.strictObject({
+        url: z
+          .url({ protocol: /^https?$/ })
+          .describe('where events are posted as JSON; never logged but for its host'),
+        events: z
+          .array(z.enum(WEBHOOK_EVENTS))
+          .min(1)
+          .default([...WEBHOOK_EVENTS])
+          .describe('what is told'),
+        secretFile: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'file with the key of the HMAC-SHA256 in X-Fedrot-Signature, mode 0600; unsigned without',
+          ),
+      }),
+    )
+    .default([])
+    .describe('who is told when a run finishes, fails or loses its quorum (docs/webhooks.md)'),
   retention: z
     .strictObject({
       keepUpdatesMs: z

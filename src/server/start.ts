@@ -35,6 +35,7 @@ import { steadyClock } from './steady-clock.js';
 import { openSqliteStore } from './store/sqlite.js';
 import { storageError } from './store/storage-error.js';
 import type { Store } from './store/store.js';
+import { WebhookSender } from './webhooks/webhook-sender.js';
 
 export interface StartOptions {
   /** Default: none is written. */
@@ -92,6 +93,8 @@ export async function startCoordinator(
     undo.unshift(() => trust.close());
     const spool = await TensorSpool.open(join(config.dataFolder, 'tensors'));
     const evidence = openEvidence(trust, { config, store, spool, clock: steady, softwareVersion });
+    const webhooks = new WebhookSender(config.webhooks, { clock, logger, metrics });
+    undo.unshift(() => webhooks.close());
     const coordinator = await Coordinator.open({
       config,
       store,
@@ -103,6 +106,9 @@ export async function startCoordinator(
       aggregate: options.aggregate ?? aggregateInWorker,
       evidence,
       onCorrupt: trust.onCorrupt,
+      onStep: (...step) => {
+        webhooks.step(...step);
+      },
     });
     undo[undo.length - 1] = () => coordinator.close();
     let grpcPort = config.grpc.port;
@@ -193,7 +199,7 @@ export async function startCoordinator(
       { grpcPort, httpPort: http.port, security: access.mode, dataFolder: config.dataFolder },
       'coordinator is ready',
     );
-    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention });
+    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks });
   } catch (thrown) {
     for (const step of undo) await step();
     throw thrown;
@@ -216,8 +222,9 @@ function running(parts: {
   logger: Logger;
   trust: Trust;
   retention: Retention;
+  webhooks: WebhookSender;
 }): RunningCoordinator {
-  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention } = parts;
+  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     logger.info('coordinator is draining');
@@ -226,6 +233,7 @@ function running(parts: {
     await retention.close();
     await trust.stopped();
     await coordinator.close();
+    await webhooks.close();
     await http.close();
     await trust.close();
     logger.info('coordinator has stopped');

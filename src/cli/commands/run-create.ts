@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import { FedrotError } from '../../errors.js';
 import type { Bundle } from '../../model/bundle.js';
 import type { Silo } from '../../rpc/gen/fedrot/v1/Silo.js';
-import type { BundleTask } from '../../model/tasks.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { credentialOption } from '../admin/security.js';
@@ -30,9 +29,17 @@ function checkBundle(spec: RunSpec, sha256: string, flags: CreateFlags): void {
     );
 }
 
+/** Longer texts than a model has positions for are cut there, where nothing else is said. */
+const USUAL_TOKENS = { text: 128, language: 256 } as const;
+
 /** What the bundle fixes of a run, and what fits its kind of model where nothing else is said. */
-function baseOf({ kind, labels }: BundleTask): Record<string, unknown> {
-  const task = labels.length > 0 ? { kind, labels } : { kind };
+function baseOf({ task: { kind, labels }, model }: Bundle['manifest']): Record<string, unknown> {
+  const usual = USUAL_TOKENS[kind === 'causal-lm' ? 'language' : 'text'];
+  const task = {
+    kind,
+    ...(labels.length > 0 && { labels }),
+    ...(model.maxTokens < usual && { maxTokens: model.maxTokens }),
+  };
   return kind === 'causal-lm'
     ? { task, lora: { targetModules: ['all-linear'], modulesToSave: [] } }
     : { task };
@@ -88,12 +95,11 @@ export const buildCreate: BuildCommand = (context) => {
     .action(async (flags: CreateFlags) => {
       const { openBundle } = await import('../../model/bundle.js');
       const bundle = await openBundle(flags.bundle, { verify: true });
-      const { task } = bundle.manifest;
       const existing = await existingAdapter(flags.adapter);
       const spec = loadConfig(runSpecSchema, {
         base: {
           bundle: bundle.sha256,
-          ...baseOf(task),
+          ...baseOf(bundle.manifest),
           ...(existing && { lora: existing.settings }),
         },
         file: flags.file,

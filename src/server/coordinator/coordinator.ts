@@ -38,6 +38,8 @@ export interface CoordinatorOptions {
   readonly evidence?: RoundEvidence;
   /** A stored file that is not what it was. */
   readonly onCorrupt?: (message: string) => void;
+  /** Told of every step of a run, after it is durable; `at` in ms. */
+  readonly onStep?: (before: RunState, after: RunState, at: number) => void;
 }
 
 export interface RunRequest {
@@ -62,6 +64,7 @@ export class Coordinator {
   readonly #hub = new AssignmentHub();
   readonly #runs = new Map<string, RunActor>();
   readonly #observer: RunObserver;
+  readonly #onStep: NonNullable<CoordinatorOptions['onStep']>;
   readonly #publisher: Publisher;
   #draining = false;
 
@@ -74,6 +77,7 @@ export class Coordinator {
     this.clock = options.clock;
     this.logger = options.logger;
     this.#observer = new RunObserver(options.logger, options.metrics);
+    this.#onStep = options.onStep ?? (() => undefined);
     this.#publisher = new Publisher(options);
     this.silos = new SiloRegistry({
       store: options.store,
@@ -254,6 +258,7 @@ export class Coordinator {
   #stepped(run: RunActor, before: RunState, effects: readonly Effect[], at: number): void {
     const { state } = run;
     this.#observer.step(before, state, effects, at);
+    this.#onStep(before, state, at);
     if (before.round !== state.round) this.progress.clear(run.runId);
     const closed = openRound(before);
     if (closed !== 0 && closed !== openRound(state))
