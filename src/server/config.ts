@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
-import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
 import { DEFAULT_CHUNK_BYTES, DEFAULT_MAX_MESSAGE_BYTES, MAX_CHUNK_BYTES } from '../rpc/channel-options.js';
+import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
 
 const MINUTE_MS = 60_000;
 const KIB = 1024;

@@ -137,7 +137,7 @@ describe.skipIf(!possible)('container images', () => {
       expect(OCIv1.config.Entrypoint).toEqual(['node', '/app/dist/cli/main.js']);
       expect(OCIv1.config.Cmd).toEqual([name]);
       expect(OCIv1.config.Volumes).toEqual({ '/data': {} });
-      void Docker;
+      Docker;
     },
   );
 
