@@ -22,6 +22,7 @@ export async function buildWeb(root, outDir) {
       assetsInlineLimit: 0, // the content security policy lets in no data: URLs
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      rolldownOptions: { checks: { pluginTimings: false } },
     },
   });
   for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true })) {

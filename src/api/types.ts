@@ -271,6 +271,8 @@ export interface TokenView {
 export interface CreatedToken {
   readonly token: string;
   readonly fingerprint: string;
+  /** host:port at which silos reach the coordinator; empty where it was not told (security.hosts). */
+  readonly address: string;
   readonly record: TokenView;
 }
 

@@ -137,9 +137,7 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     await page.getByText('The coordinator does not answer.').waitFor({ state: 'detached' });
     await page.getByText('Live', { exact: true }).waitFor();
     const before = await page.locator('.glance .huge').innerText();
-    await page.waitForFunction(
-      `document.querySelector('.glance .huge')?.innerText !== ${JSON.stringify(before)}`,
-    );
+    await expect.poll(() => page.locator('.glance .huge').innerText(), { timeout: 60_000 }).not.toBe(before);
     expect(await page.evaluate('window.notLoadedAgain')).toBe(2);
   });
 
@@ -186,7 +184,7 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     await page.keyboard.press('Enter');
     const heading = page.getByRole('heading', { name: 'Silos', level: 1 });
     await heading.waitFor();
-    await page.waitForFunction(`document.activeElement?.tagName === 'H1'`);
+    await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('H1');
     await page.getByRole('button', { name: 'Enrol a silo' }).press('Enter');
     await page.getByRole('dialog').getByText('nobody has to enrol').waitFor();
     await page.keyboard.press('Escape');

@@ -84,9 +84,10 @@ export function siloRoutes({ coordinator, handlers, access }: SiloRoutesOptions)
         const {
           token = '',
           fingerprint = '',
+          address = '',
           record,
         } = await handlers.createToken(await body(tokenSchema), call);
-        return { token, fingerprint, record: tokenView(record ?? {}) };
+        return { token, fingerprint, address, record: tokenView(record ?? {}) };
       },
     },
     {

@@ -44,7 +44,7 @@ export function openStream(context: Context, options: StreamOptions): Response {
 class Watcher {
   readonly #runs = runChanges();
   #tasks = taskChanges();
-  #silos = '';
+  #silos: string | undefined;
   #revision = 0;
   #series = { key: '', round: 0, ms: -1, isFirst: true };
   #round = -1;

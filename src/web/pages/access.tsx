@@ -161,7 +161,8 @@ function Create({ close }: { readonly close: () => void }): JSX.Element {
     const body = { kind, name: name.trim(), role: hasRole ? role : '' };
     act<CreatedToken>('/tokens', body).then(setCreated, (thrown: unknown) => setFailure(failureOf(thrown)));
   };
-  const address = `${location.hostname}:${session.value?.grpcPort ?? 9470}`;
+  const told = created?.address ?? '';
+  const address = told === '' ? `${location.hostname}:${session.value?.grpcPort ?? 9470}` : told;
   const place = kind === 'silo' ? '' : ` --credential ~/.fedrot/${kind}`;
   return (
     <Dialog title="Let somebody in" close={close}>

@@ -201,7 +201,8 @@ function Enrol({ close }: { readonly close: () => void }): JSX.Element {
   const [created, setCreated] = useState<CreatedToken>();
   const [failure, setFailure] = useState<ApiFailure>();
   const known = session.value;
-  const address = `${location.hostname}:${known?.grpcPort ?? 9470}`;
+  const told = created?.address ?? '';
+  const address = told === '' ? `${location.hostname}:${known?.grpcPort ?? 9470}` : told;
   if (known?.security === 'plaintext')
     return (
       <Dialog title="Connect a silo" close={close}>

@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useLayoutEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import { rowsInSight } from '../lib/rows.js';
 import { useSize } from './use-size.ts';
 
@@ -40,7 +40,11 @@ export function List<T>(props: ListProps<T>): JSX.Element {
   const narrow = width > 0 && width < 560;
   const columns = props.columns.filter((column) => !narrow || column.wide !== true);
   const by = columns.find((column) => column.title === order.title)?.sort;
-  const sorted = by === undefined ? rows : sortRows(rows, by, order.descending);
+  // Scrolling draws anew, but sorts nothing.
+  const sorted = useMemo(
+    () => (by === undefined ? rows : sortRows(rows, by, order.descending)),
+    [rows, order.title, order.descending, by === undefined],
+  );
   const { first, end } = rowsInSight(sorted.length, rowHeight, top, height);
   const style = {
     '--columns': columns.map((column) => column.width).join(' '),
