@@ -1,7 +1,10 @@
 import { describe, it } from 'vitest';
+import { elementwiseRules } from '../../../src/train/autodiff/rules/elementwise.js';
+import { activationRules } from '../../../src/train/autodiff/rules/activation.js';
 import { float, string } from '../../../src/train/ir/attributes.js';
 import { boolTensor, doubleTensor, int64Tensor } from '../../../src/train/ir/tensor-value.js';
 import { checkGradient, claimedOpsets, type Operand } from '../support/finite-differences.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 const positive = [0.5, 2] as const;
 
@@ -54,11 +57,12 @@ describe('binary operators', () => {
 describe('variadic operators', () => {
   for (const op of ['Sum', 'Mean', 'Min', 'Max'])
     it(op, async () => {
-      await checkGradient({
-        inputs: { a: { dims: [2, 3] }, b: { dims: [3] }, c: { dims: [2, 1] } },
-        build: (builder) => builder.op(op, ['a', 'b', 'c']),
-        opsets: claimedOpsets(op),
-      });
+      for (const rows of [2, 1, 0])
+        await checkGradient({
+          inputs: { a: { dims: [rows, 3] }, b: { dims: [3] }, c: { dims: [rows, 1] } },
+          build: (builder) => builder.op(op, ['a', 'b', 'c']),
+          opsets: claimedOpsets(op),
+        });
     });
 });
 
@@ -90,11 +94,12 @@ describe('unary operators', () => {
   });
 
   it.each(['none', 'tanh'])('Gelu, approximate %s', async (approximate) => {
-    await checkGradient({
-      inputs: { x: { dims: [3, 4], range: [-4, 4] } },
-      build: (builder) => builder.op('Gelu', ['x'], { approximate: string(approximate) }),
-      opsets: claimedOpsets('Gelu'),
-    });
+    for (const dims of [[3, 4], [1], [0, 2]])
+      await checkGradient({
+        inputs: { x: { dims, range: [-4, 4] } },
+        build: (builder) => builder.op('Gelu', ['x'], { approximate: string(approximate) }),
+        opsets: claimedOpsets('Gelu'),
+      });
   });
 
   it.each([
@@ -103,7 +108,7 @@ describe('unary operators', () => {
     ['QuickGelu', {}],
     ['QuickGelu', { alpha: float(1) }],
   ])('%s of com.microsoft, %j', async (op, attributes) => {
-    for (const dims of [[3, 4], [1], [2, 1, 3]])
+    for (const dims of [[3, 4], [1], [2, 1, 3], [0, 2]])
       await checkGradient({
         inputs: { x: { dims, range: [-4, 4] } },
         build: (builder) => builder.op(`com.microsoft::${op}`, ['x'], attributes),
@@ -112,12 +117,13 @@ describe('unary operators', () => {
 
   it('Clip with bounds as inputs, one of them left out, and none', async () => {
     for (const bounds of [[-0.5, 0.25], [-0.5], []])
-      await checkGradient({
-        inputs: { x: { dims: [3, 5] } },
-        build: (builder) =>
-          builder.op('Clip', ['x', ...bounds.map((bound) => builder.constant(doubleTensor([], [bound])))]),
-        opsets: claimedOpsets('Clip').filter((opset) => opset > 11),
-      });
+      for (const dims of [[3, 5], [1], [0, 2]])
+        await checkGradient({
+          inputs: { x: { dims } },
+          build: (builder) =>
+            builder.op('Clip', ['x', ...bounds.map((bound) => builder.constant(doubleTensor([], [bound])))]),
+          opsets: claimedOpsets('Clip'),
+        });
     await checkGradient({
       inputs: { x: { dims: [3, 5] } },
       build: (builder) => builder.op('Clip', ['x', '', builder.constant(doubleTensor([], [0.1]))]),
@@ -156,3 +162,5 @@ describe('Where', () => {
     });
   });
 });
+
+coversRules([...elementwiseRules, ...activationRules]);

@@ -1,8 +1,11 @@
 import { describe, it } from 'vitest';
+import { indexingRules } from '../../../src/train/autodiff/rules/indexing.js';
+import { sliceRules } from '../../../src/train/autodiff/rules/slice.js';
 import { int } from '../../../src/train/ir/attributes.js';
 import type { GraphBuilder } from '../../../src/train/ir/builder.js';
 import { int64Tensor, int64Vector } from '../../../src/train/ir/tensor-value.js';
-import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { checkGradient, claimedOpsets, sayableAt } from '../support/finite-differences.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 const squared = (builder: GraphBuilder, value: string): string => builder.op('Mul', [value, value]);
 
@@ -37,6 +40,8 @@ describe('GatherElements', () => {
     [[2, 3], 1, [2, 4], [0, 2, 2, -1, 1, 1, 1, 0]],
     [[3, 2], 0, [1, 2], [2, -3]],
     [[2, 3], -1, [2, 1], [0, 2]],
+    [[2, 3], 1, [2, 0], []],
+    [[0, 3], 1, [0, 2], []],
   ])('of %j along %d by indices %j', async (dims, axis, shape, index) => {
     await checkGradient({
       inputs: { x: { dims } },
@@ -51,6 +56,20 @@ describe('GatherElements', () => {
       fixed: true,
     });
   });
+
+  it('of data whose size is known at run time only', async () => {
+    await checkGradient({
+      inputs: { x: { dims: [2, 3] } },
+      build: (builder) =>
+        squared(
+          builder,
+          builder.op('GatherElements', ['x', builder.constant(int64Tensor([2, 2], [0, 2, 1, 1]))], {
+            axis: int(1),
+          }),
+        ),
+      opsets: opsets('GatherElements').filter((opset) => opset >= 16),
+    });
+  });
 });
 
 describe('GatherND', () => {
@@ -60,6 +79,8 @@ describe('GatherND', () => {
     [[2, 3, 4], 0, [2, 3], [0, 1, 2, 1, 2, 3]],
     [[2, 3, 4], 1, [2, 1], [2, 0]],
     [[2, 3, 4], 1, [2, 2, 1], [2, 2, 0, 1]],
+    [[2, 3, 1], 0, [0, 2], []],
+    [[2, 0], 0, [2, 1], [1, 0]],
   ])('of %j with batch_dims %d by tuples %j %j', async (dims, batch, shape, index) => {
     await checkGradient({
       inputs: { x: { dims } },
@@ -72,8 +93,22 @@ describe('GatherND', () => {
             batch === 0 ? {} : { batch_dims: int(batch) },
           ),
         ),
-      opsets: opsets('GatherND').filter((opset) => batch === 0 || opset >= 12),
+      opsets: opsets('GatherND')
+        .filter((opset) => batch === 0 || opset >= 12)
+        .filter(sayableAt(dims, shape)),
       fixed: true,
+    });
+  });
+
+  it('of data whose size is known at run time only', async () => {
+    await checkGradient({
+      inputs: { x: { dims: [2, 3, 4] } },
+      build: (builder) =>
+        squared(
+          builder,
+          builder.op('GatherND', ['x', builder.constant(int64Tensor([3, 2], [0, 1, 1, 2, -1, -1]))]),
+        ),
+      opsets: opsets('GatherND'),
     });
   });
 });
@@ -142,6 +177,10 @@ describe('Slice', () => {
       [1, 4],
       [[0], [1], [0]],
     ],
+    [
+      [0, 4],
+      [[1], [3], [1]],
+    ],
   ])('of %j by %j', async (dims, parts) => {
     await checkGradient({
       inputs: { x: { dims } },
@@ -163,3 +202,5 @@ describe('Slice', () => {
     });
   });
 });
+
+coversRules([...indexingRules, ...sliceRules]);

@@ -1,6 +1,8 @@
 import { describe, it } from 'vitest';
+import { matmulRules } from '../../../src/train/autodiff/rules/matmul.js';
 import { float, int, string } from '../../../src/train/ir/attributes.js';
 import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 const SHAPES: readonly (readonly [readonly number[], readonly number[]])[] = [
   [
@@ -96,7 +98,37 @@ describe('Gemm', () => {
       );
 });
 
+describe('Gemm of little', () => {
+  it.each([
+    [[0, 3], [3, 4], [4]],
+    [[2, 3], [3, 0], [1]],
+    [[1, 1], [1, 1], []],
+  ])('%j × %j + %j', async (a, b, c) => {
+    await checkGradient({
+      inputs: { a: { dims: a }, b: { dims: b }, c: { dims: c } },
+      build: (builder) => builder.op('Gemm', ['a', 'b', 'c']),
+      opsets: claimedOpsets('Gemm'),
+    });
+  });
+});
+
 describe('com.microsoft', () => {
+  it.each([
+    [
+      [0, 3],
+      [3, 4],
+    ],
+    [
+      [2, 1, 3],
+      [2, 3, 1],
+    ],
+  ])('FusedMatMul of %j and %j', async (a, b) => {
+    await checkGradient({
+      inputs: { a: { dims: a }, b: { dims: b } },
+      build: (builder) => builder.op('com.microsoft::FusedMatMul', ['a', 'b'], { alpha: float(0.5) }),
+    });
+  });
+
   for (const transA of [0, 1])
     for (const transB of [0, 1])
       it.each([
@@ -125,15 +157,18 @@ describe('com.microsoft', () => {
       });
 
   it.each(['Tanh', 'Relu', 'Sigmoid'])('FusedGemm with %s', async (activation) => {
-    await checkGradient({
-      inputs: { a: { dims: [2, 3] }, b: { dims: [4, 3] }, c: { dims: [4] } },
-      build: (builder) =>
-        builder.op('com.microsoft::FusedGemm', ['a', 'b', 'c'], {
-          transB: int(1),
-          alpha: float(0.5),
-          beta: float(2),
-          activation: string(activation),
-        }),
-    });
+    for (const rows of [2, 1, 0])
+      await checkGradient({
+        inputs: { a: { dims: [rows, 3] }, b: { dims: [4, 3] }, c: { dims: [4] } },
+        build: (builder) =>
+          builder.op('com.microsoft::FusedGemm', ['a', 'b', 'c'], {
+            transB: int(1),
+            alpha: float(0.5),
+            beta: float(2),
+            activation: string(activation),
+          }),
+      });
   });
 });
+
+coversRules([...matmulRules]);

@@ -1,6 +1,9 @@
 import { describe, it } from 'vitest';
+import { softmaxRules } from '../../../src/train/autodiff/rules/softmax.js';
+import { normRules } from '../../../src/train/autodiff/rules/norm.js';
 import { float, int } from '../../../src/train/ir/attributes.js';
 import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 describe('Softmax and LogSoftmax', () => {
   for (const op of ['Softmax', 'LogSoftmax'])
@@ -11,6 +14,7 @@ describe('Softmax and LogSoftmax', () => {
       [[2, 3, 4], -2],
       [[2, 3, 4], 0],
       [[2, 1], -1],
+      [[0, 3], -1],
       [[3], 0],
     ])(`${op} of %j along %s`, async (dims, axis) => {
       await checkGradient({
@@ -30,6 +34,8 @@ describe('normalisations', () => {
     [[2, 3, 4], -1, [3, 1]],
     [[5], 0, [5]],
     [[2, 2], -1, [1]],
+    [[1, 4], -1, [4]],
+    [[0, 4], -1, [4]],
   ])('LayerNormalization of %j from axis %d with scale %j', async (dims, axis, scale) => {
     for (const bias of [true, false])
       await checkGradient({
@@ -39,7 +45,8 @@ describe('normalisations', () => {
             axis: int(axis),
             epsilon: float(1e-3),
           }),
-        opsets: [17],
+        // Below 17 it is ONNX Runtime's own, of version 1.
+        opsets: [14, 17],
       });
   });
 
@@ -47,6 +54,8 @@ describe('normalisations', () => {
     [[2, 3, 4], -1, [4]],
     [[2, 3, 4], 1, [3, 4]],
     [[5], 0, [5]],
+    [[1, 4], -1, [4]],
+    [[0, 4], -1, [4]],
   ])('RMSNormalization of %j from axis %d with scale %j', async (dims, axis, scale) => {
     await checkGradient({
       inputs: { x: { dims }, scale: { dims: scale } },
@@ -57,11 +66,18 @@ describe('normalisations', () => {
   });
 
   it('SimplifiedLayerNormalization, as ONNX Runtime writes it', async () => {
-    await checkGradient({
-      inputs: { x: { dims: [2, 3, 4] }, scale: { dims: [4] } },
-      build: (builder) =>
-        builder.op('SimplifiedLayerNormalization', ['x', 'scale'], { axis: int(-1), epsilon: float(1e-3) }),
-      opsets: [14],
-    });
+    for (const dims of [
+      [2, 3, 4],
+      [1, 4],
+      [0, 4],
+    ])
+      await checkGradient({
+        inputs: { x: { dims }, scale: { dims: [4] } },
+        build: (builder) =>
+          builder.op('SimplifiedLayerNormalization', ['x', 'scale'], { axis: int(-1), epsilon: float(1e-3) }),
+        opsets: [14],
+      });
   });
 });
+
+coversRules([...softmaxRules, ...normRules]);

@@ -1,8 +1,10 @@
 import { describe, it } from 'vitest';
+import { reduceRules } from '../../../src/train/autodiff/rules/reduce.js';
 import { int, ints } from '../../../src/train/ir/attributes.js';
 import type { GraphBuilder } from '../../../src/train/ir/builder.js';
 import { int64Tensor, int64Vector } from '../../../src/train/ir/tensor-value.js';
 import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 /** From which opset on the axes are an input. */
 const AXES_INPUT: Readonly<Record<string, number>> = { ReduceSum: 13 };
@@ -28,6 +30,7 @@ const CASES: readonly (readonly [readonly number[], readonly number[] | undefine
   [[2, 3], undefined, 0],
   [[1, 3, 1], [0, 2], 0],
   [[4], [0], 0],
+  [[0, 3], [1], 0],
 ];
 
 describe('reductions', () => {
@@ -70,9 +73,14 @@ describe('reductions', () => {
     [0, 1],
     [1, 1],
   ])('CumSum, exclusive %d, reverse %d', async (exclusive, reverse) => {
-    for (const axis of [0, -1])
+    for (const [axis, dims] of [
+      [0, [3, 4]],
+      [-1, [3, 4]],
+      [1, [3, 1]],
+      [0, [0, 2]],
+    ] as const)
       await checkGradient({
-        inputs: { x: { dims: [3, 4] } },
+        inputs: { x: { dims } },
         build: (builder) =>
           builder.op('CumSum', ['x', builder.constant(int64Tensor([], [axis]))], {
             exclusive: int(exclusive),
@@ -82,3 +90,5 @@ describe('reductions', () => {
       });
   });
 });
+
+coversRules([...reduceRules]);

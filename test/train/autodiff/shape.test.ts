@@ -1,8 +1,11 @@
 import { describe, it } from 'vitest';
+import { shapeRules } from '../../../src/train/autodiff/rules/shape.js';
 import { int, ints, string } from '../../../src/train/ir/attributes.js';
 import type { GraphBuilder } from '../../../src/train/ir/builder.js';
 import { boolTensor, doubleTensor, int64Tensor, int64Vector } from '../../../src/train/ir/tensor-value.js';
-import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { checkGradient, claimedOpsets, sayableAt } from '../support/finite-differences.js';
+import { uniform } from '../support/random.js';
+import { coversRules } from '../support/rule-coverage.js';
 
 const vector = (builder: GraphBuilder, values: readonly number[]): string =>
   builder.constant(int64Vector(values));
@@ -81,21 +84,38 @@ describe('ops that only move numbers', () => {
     });
   });
 
-  it.each([[[0]], [[-2]], [[0, 2]], [undefined]])('Squeeze %j', async (axes) => {
+  it.each([
+    [[0], [1, 3, 1]],
+    [[-2], [2, 1, 3]],
+    [
+      [0, 2],
+      [1, 3, 1],
+    ],
+    [undefined, [1, 3, 1]],
+    [[0], [1, 0]],
+  ])('Squeeze %j of %j', async (axes, dims) => {
     await checkGradient({
-      inputs: { x: { dims: axes?.includes(-2) ? [2, 1, 3] : [1, 3, 1] } },
+      inputs: { x: { dims } },
       build: (builder) => {
         const attribute = builder.opset < 13 && axes !== undefined ? { axes: ints(axes) } : {};
         const inputs = builder.opset >= 13 && axes !== undefined ? ['x', vector(builder, axes)] : ['x'];
         return squared(builder, builder.op('Squeeze', inputs, attribute));
       },
-      opsets: claimedOpsets('Squeeze'),
+      opsets: claimedOpsets('Squeeze').filter(sayableAt(dims)),
     });
   });
 
-  it.each([[[0]], [[-1]], [[0, 3]]])('Unsqueeze %j', async (axes) => {
+  it.each([
+    [[0], [2, 3]],
+    [[-1], [2, 3]],
+    [
+      [0, 3],
+      [2, 3],
+    ],
+    [[1], [1, 0]],
+  ])('Unsqueeze %j of %j', async (axes, dims) => {
     await checkGradient({
-      inputs: { x: { dims: [2, 3] } },
+      inputs: { x: { dims } },
       build: (builder) =>
         squared(
           builder,
@@ -103,16 +123,21 @@ describe('ops that only move numbers', () => {
             ? builder.op('Unsqueeze', ['x', vector(builder, axes)])
             : builder.op('Unsqueeze', ['x'], { axes: ints(axes) }),
         ),
-      opsets: claimedOpsets('Unsqueeze'),
+      opsets: claimedOpsets('Unsqueeze').filter(sayableAt(dims)),
     });
   });
 
   it.each([0, 1, 2, -1])('Flatten from axis %d', async (axis) => {
-    await checkGradient({
-      inputs: { x: { dims: [2, 3, 4] } },
-      build: (builder) => squared(builder, builder.op('Flatten', ['x'], { axis: int(axis) })),
-      opsets: claimedOpsets('Flatten'),
-    });
+    for (const dims of [
+      [2, 3, 4],
+      [2, 1, 4],
+      [0, 3, 4],
+    ])
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) => squared(builder, builder.op('Flatten', ['x'], { axis: int(axis) })),
+        opsets: claimedOpsets('Flatten').filter(sayableAt(dims)),
+      });
   });
 
   it.each([
@@ -126,6 +151,10 @@ describe('ops that only move numbers', () => {
     [
       [1, 3],
       [0, 3],
+    ],
+    [
+      [0, 3],
+      [2, 1, 1],
     ],
   ])('Expand %j to %j', async (dims, shape) => {
     await checkGradient({
@@ -147,11 +176,28 @@ describe('ops that only move numbers', () => {
     });
   });
 
-  it.each([[[2, 1, 3]], [[1, 2, 2]]])('Tile by %j', async (repeats) => {
+  it.each([
+    [
+      [2, 1, 3],
+      [2, 3, 2],
+    ],
+    [
+      [1, 2, 2],
+      [2, 3, 2],
+    ],
+    [
+      [3, 2],
+      [1, 2],
+    ],
+    [
+      [2, 2],
+      [0, 2],
+    ],
+  ])('Tile by %j of %j', async (repeats, dims) => {
     await checkGradient({
-      inputs: { x: { dims: [2, 3, 2] } },
+      inputs: { x: { dims } },
       build: (builder) => squared(builder, builder.op('Tile', ['x', vector(builder, repeats)])),
-      opsets: claimedOpsets('Tile'),
+      opsets: [...claimedOpsets('Tile'), 14].filter(sayableAt(dims)),
     });
   });
 
@@ -165,19 +211,22 @@ describe('ops that only move numbers', () => {
   });
 
   it.each([1, -1])('Split along axis %d into unequal parts, one of them unused', async (axis) => {
-    await checkGradient({
-      inputs: { x: { dims: [2, 6] } },
-      build: (builder) => {
-        const sizes = [1, 2, 3];
-        const parts =
-          builder.opset >= 13
-            ? builder.op('Split', ['x', vector(builder, sizes)], { axis: int(axis) }, 3)
-            : builder.op('Split', ['x'], { axis: int(axis), split: ints(sizes) }, 3);
-        return builder.op('Concat', [squared(builder, parts[2] ?? ''), parts[0] ?? ''], { axis: int(axis) });
-      },
-      opsets: claimedOpsets('Split'),
-      fixed: true,
-    });
+    for (const rows of [2, 1, 0])
+      await checkGradient({
+        inputs: { x: { dims: [rows, 6] } },
+        build: (builder) => {
+          const sizes = [1, 2, 3];
+          const parts =
+            builder.opset >= 13
+              ? builder.op('Split', ['x', vector(builder, sizes)], { axis: int(axis) }, 3)
+              : builder.op('Split', ['x'], { axis: int(axis), split: ints(sizes) }, 3);
+          return builder.op('Concat', [squared(builder, parts[2] ?? ''), parts[0] ?? ''], {
+            axis: int(axis),
+          });
+        },
+        opsets: claimedOpsets('Split'),
+        fixed: true,
+      });
   });
 
   it('Split with num_outputs, the last part smaller', async () => {
@@ -188,6 +237,20 @@ describe('ops that only move numbers', () => {
         return squared(builder, parts[1] ?? '');
       },
       opsets: [18],
+    });
+  });
+
+  it('Split of values whose other sizes are known at run time only', async () => {
+    await checkGradient({
+      inputs: { x: { dims: [5, 1] } },
+      build: (builder) => {
+        const weight = doubleTensor([4], uniform(9, 4));
+        const wide = builder.op('Mul', ['x', builder.constant(weight)]);
+        const attributes = { axis: int(-1), ...(builder.opset >= 18 && { num_outputs: int(2) }) };
+        const parts = builder.op('Split', [wide], attributes, 2);
+        return builder.op('Mul', [parts[0] ?? '', parts[1] ?? '']);
+      },
+      opsets: claimedOpsets('Split'),
     });
   });
 
@@ -209,43 +272,61 @@ describe('ops that only move numbers', () => {
   });
 
   it.each([
+    [1, 3],
+    [0, 3],
+  ])('Pad of [%d, %d]', async (...dims) => {
+    await checkGradient({
+      inputs: { x: { dims } },
+      build: (builder) => squared(builder, builder.op('Pad', ['x', vector(builder, [1, 0, 0, 2])])),
+      opsets: claimedOpsets('Pad'),
+    });
+  });
+
+  it.each([
     [0, 1],
     [1, 0],
     [-1, 1],
   ])('Trilu with k %d, upper %d', async (k, upper) => {
-    await checkGradient({
-      inputs: { x: { dims: [2, 3, 4] } },
-      build: (builder) =>
-        squared(
-          builder,
-          builder.op('Trilu', ['x', builder.constant(int64Tensor([], [k]))], { upper: int(upper) }),
-        ),
-      opsets: claimedOpsets('Trilu'),
-    });
+    for (const dims of [
+      [2, 3, 4],
+      [1, 3],
+      [0, 3, 3],
+    ])
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) =>
+          squared(
+            builder,
+            builder.op('Trilu', ['x', builder.constant(int64Tensor([], [k]))], { upper: int(upper) }),
+          ),
+        opsets: claimedOpsets('Trilu'),
+      });
   });
 
   it('Identity, Dropout for inference, and Cast between floating types', async () => {
-    await checkGradient({
-      inputs: { x: { dims: [2, 3] } },
-      build: (builder) => squared(builder, builder.op('Identity', ['x'])),
-      opsets: claimedOpsets('Identity'),
-    });
-    await checkGradient({
-      inputs: { x: { dims: [2, 3] } },
-      build: (builder) => squared(builder, builder.op('Dropout', ['x'])),
-      opsets: claimedOpsets('Dropout'),
-    });
-    await checkGradient({
-      inputs: { x: { dims: [2, 3] } },
-      build: (builder) =>
-        squared(builder, builder.op('Dropout', ['x', '', builder.constant(boolTensor([], [false]))])),
-      opsets: claimedOpsets('Dropout').filter((opset) => opset >= 12),
-    });
-    await checkGradient({
-      inputs: { x: { dims: [2, 3] } },
-      build: (builder) => squared(builder, builder.op('Cast', ['x'], { to: int(11) })),
-      opsets: claimedOpsets('Cast'),
-    });
+    for (const dims of [[2, 3], [1], [0, 2]]) {
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) => squared(builder, builder.op('Identity', ['x'])),
+        opsets: claimedOpsets('Identity'),
+      });
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) => squared(builder, builder.op('Dropout', ['x'])),
+        opsets: claimedOpsets('Dropout'),
+      });
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) =>
+          squared(builder, builder.op('Dropout', ['x', '', builder.constant(boolTensor([], [false]))])),
+        opsets: claimedOpsets('Dropout').filter((opset) => opset >= 12),
+      });
+      await checkGradient({
+        inputs: { x: { dims } },
+        build: (builder) => squared(builder, builder.op('Cast', ['x'], { to: int(11) })),
+        opsets: claimedOpsets('Cast'),
+      });
+    }
   });
 
   it('refuses a padding mode that it does not know', async () => {
@@ -259,3 +340,5 @@ describe('ops that only move numbers', () => {
     ).rejects.toThrow(/Pad node .*mode "reflect"/);
   });
 });
+
+coversRules([...shapeRules]);

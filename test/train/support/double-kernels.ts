@@ -44,6 +44,17 @@ function product(builder: GraphBuilder, node: Node, a: string, b: string): strin
 
 /** Operators that ONNX Runtime has no float64 kernel for. */
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+  /** Below version 12 there is one for float32 only. */
+  Clip(builder, node, output) {
+    if (builder.opset >= 12) {
+      builder.append(node);
+      return;
+    }
+    const [x = '', least = '', most = ''] = node.inputs;
+    const above = least === '' ? x : builder.op('Max', [x, least]);
+    if (most === '') builder.op('Identity', [above], {}, output);
+    else builder.op('Min', [above, most], {}, output);
+  },
   Erf: (builder, node, output) => erf(builder, node.inputs[0] ?? '', output),
   Gelu(builder, node, output) {
     const x = node.inputs[0] ?? '';
