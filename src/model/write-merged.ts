@@ -16,6 +16,8 @@ const INLINE_BYTES = 1.8 * 2 ** 30;
 /** Where @huggingface/transformers looks for a model below its folder. */
 const MODEL_FILE = 'onnx/model.onnx';
 const DATA_FILE = 'onnx/model.onnx_data';
+/** Without this file it loads no tokenizer. */
+const TOKENIZER_CONFIG = 'tokenizer_config.json';
 
 export interface WrittenModel extends Pick<MergedModel, 'merged' | 'attached'> {
   readonly folder: string;
@@ -47,6 +49,8 @@ export async function writeMerged(bundle: Bundle, adapter: AdapterInput, out: st
     await writeFile(join(folder, 'config.json'), canonicalJson(await configOf(bundle, split)));
     for (const { name } of bundle.manifest.files)
       if (name.startsWith('tokenizer')) await copyFile(join(bundle.folder, name), join(folder, name));
+    if (!bundle.manifest.files.some(({ name }) => name === TOKENIZER_CONFIG))
+      await writeFile(join(folder, TOKENIZER_CONFIG), canonicalJson(await tokenizerConfig(bundle)));
     const sizes = [MODEL_FILE, ...(split ? [DATA_FILE] : [])].map(
       async (name) => (await stat(join(folder, name))).size,
     );
@@ -71,6 +75,21 @@ function closing<T>(sink: Pick<FileSink, 'close'>, work: () => T): T {
   } finally {
     sink.close();
   }
+}
+
+/** The little that tokenizer.json does not tell: which token pads, and how long a text may be. */
+async function tokenizerConfig({ folder, manifest }: Bundle): Promise<Record<string, unknown>> {
+  const { added_tokens: added } = await readJsonObject(join(folder, 'tokenizer.json'));
+  const tokens = Array.isArray(added) ? (added as { id?: unknown; content?: unknown }[]) : [];
+  const textOf = (id: number | undefined): unknown => tokens.find((token) => token.id === id)?.content;
+  const pad = textOf(manifest.tokenizer.padId);
+  const end = textOf(manifest.tokenizer.endIds[0]);
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: manifest.model.maxTokens,
+    ...(typeof pad === 'string' && { pad_token: pad }),
+    ...(typeof end === 'string' && { eos_token: end }),
+  };
 }
 
 /** config.json with the bundle's labels, which a new head may have given it. */
