@@ -80,9 +80,7 @@ function hasNegativeAxis(model: Model, node: Node): boolean {
   if (negative(node.attributes.axis) || negative(node.attributes.axes)) return true;
   const input = AXES[node.op];
   const stored = input === undefined ? undefined : model.graph.initializers.get(node.inputs[input] ?? '');
-  return (
-    stored !== undefined && stored.data.kind === 'inline' && tensorNumbers(stored).some((axis) => axis < 0)
-  );
+  return stored?.data.kind === 'inline' && tensorNumbers(stored).some((axis) => axis < 0);
 }
 
 /** Opset 11 is the oldest that gradients are emitted for: what was replaced before is never met. */
