@@ -5,7 +5,7 @@
 # SIGTERM.
 
 FROM node:24-bookworm-slim AS build
-# onnxruntime-node's CPU library is in the package; its install script would download CUDA libraries.
+# onnxruntime-node's CPU library is in the package; .npmrc keeps its install script from downloading CUDA libraries.
 ENV ONNXRUNTIME_NODE_INSTALL=skip
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./

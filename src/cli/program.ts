@@ -1,8 +1,8 @@
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../version.js';
 import type { BuildCommand } from './command.js';
 import type { CliContext } from './context.js';
 import { Exit, failureText } from './failure.js';
-import { packageVersion } from './version.js';
 
 interface Entry {
   readonly name: string;

@@ -225,6 +225,17 @@ export const clientConfigSchema = z
       })
       .prefault({})
       .describe('resources beside threads'),
+    tracing: z
+      .strictObject({
+        endpoint: z
+          .url({ protocol: /^https?$/ })
+          .optional()
+          .describe(
+            'OTLP/HTTP receiver of traces, e.g. http://collector:4318/v1/traces; nothing is traced by default',
+          ),
+      })
+      .prefault({})
+      .describe('OpenTelemetry traces of rounds (docs/tracing.md)'),
     metrics: z
       .strictObject({
         host: z

@@ -6,6 +6,7 @@ import { openJournal } from '../evidence/journal.js';
 import { silentLogger, type Logger } from '../log.js';
 import { software } from '../model/software.js';
 import { describeIdentity } from '../pki/identity.js';
+import { openTracing } from '../trace/open-tracing.js';
 import type { ClientSecurity } from '../rpc/credentials.js';
 import type { RetryPolicy } from '../rpc/retry.js';
 import { openSession } from '../train/session.js';
@@ -92,6 +93,12 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
   const metrics = new SiloMetrics();
   const { silo, softwareVersion, examples } = self;
   metrics.introduce({ silo, role: config.role, version: softwareVersion, examples });
+  const tracing = await openTracing({
+    ...config.tracing,
+    service: 'fedrot-client',
+    version: softwareVersion,
+    instance: silo,
+  });
   const { host, port } = config.metrics;
   const served = port === undefined ? undefined : await serveMetrics(metrics, { host, port });
   const { journal, torn } = await openJournal(siloFolders(config.folder).journal, clock);
@@ -150,6 +157,7 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
       signers: { roots: party.credential.roots, names: config.accept.signers, now: () => clock.now() },
     }),
     metrics,
+    tracing,
     clock,
     logger,
   };
@@ -174,6 +182,7 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     metricsPort: served?.port,
     close: async () => {
       await client.close();
+      await tracing.close();
       await served?.close();
     },
   };

@@ -9,6 +9,7 @@ import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
 import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
 import { loraScale, parseRunSpec, type RunSpec } from '../run-spec.js';
 import type { NamedTensor } from '../tensor/tensor.js';
+import type { Tracing } from '../trace/tracing.js';
 import type { DataPart, DataSet } from './data/data-set.js';
 import { failureReport } from './failure-report.js';
 import { atRank, keptTensors, loraOfRank, ownRank, sharedTensors, withOwn } from './fit-task.js';
@@ -30,6 +31,7 @@ import type { Spool, SpooledUpdate } from './spool.js';
 import type { Abandonment, Task } from './task-board.js';
 import type { Trainer } from './training/local-trainer.js';
 import type { TrainingSpool } from './training-spool.js';
+import { TaskTrace } from './task-trace.js';
 import { scrambleBasis } from './training/scramble-basis.js';
 
 /** What a silo works with. */
@@ -60,6 +62,7 @@ export interface Workshop {
   /** Whose bundles are loaded; undefined where there is no authority to vouch for signers. */
   readonly signers?: TrustedSigners | undefined;
   readonly metrics: SiloMetrics;
+  readonly tracing: Tracing;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -282,15 +285,25 @@ export async function performTask(
   const logger = workshop.logger.child(about);
   const here = { ...workshop, logger };
   const place = { run: about.run, round: about.round ?? about.version ?? 0 };
-  const progress = new ProgressReporter(connection, task.taskId, clock, metrics);
+  const attributes = { 'fedrot.run': place.run, 'fedrot.round': place.round, 'fedrot.silo': connection.silo };
+  const span = new TaskTrace(workshop.tracing, clock, task.traceparent, attributes);
+  connection.traceparent = span.context;
+  const progress = new ProgressReporter(connection, task.taskId, clock, {
+    enter: (phase) => {
+      metrics.enter(phase);
+      span.enter(phase);
+    },
+  });
   logger.info(task.kind === 'train' ? 'task: train' : 'task: evaluate');
   try {
     limits.requireHours();
     if (task.kind === 'train') await performTraining(task.taskId, task.train, here, progress, signal);
     else await performEvaluation(task.taskId, task.evaluate, here, progress, signal);
     metrics.ended(task.kind, 'done');
+    span.end(task.kind);
   } catch (thrown) {
     const error = asFedrotError(thrown);
+    span.end(task.kind, error.code);
     const abandoned = signal.aborted ? (signal.reason as Abandonment) : undefined;
     metrics.ended(task.kind, abandoned !== undefined || isClosed(error) ? 'abandoned' : 'failed');
     if (abandoned !== undefined) logger.info({ reason: abandoned.reason }, 'the task was abandoned');
@@ -306,6 +319,7 @@ export async function performTask(
       logger.warn({ err: failed }, 'the coordinator could not be told');
     });
   } finally {
+    connection.traceparent = undefined;
     watch.stop();
     await progress.writeDown(workshop.journal, place).catch((failed: unknown) => {
       logger.error({ err: failed }, 'the progress reports could not be written to the journal');

@@ -2,9 +2,15 @@ import type { Assignment } from '../rpc/gen/fedrot/v1/Assignment.js';
 import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
 import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
 
+interface OfRound {
+  readonly taskId: string;
+  /** Of the round's trace; empty where it is not traced. */
+  readonly traceparent: string;
+}
+
 export type Task =
-  | { readonly kind: 'train'; readonly taskId: string; readonly train: TrainTask }
-  | { readonly kind: 'evaluate'; readonly taskId: string; readonly evaluate: EvaluateTask };
+  | (OfRound & { readonly kind: 'train'; readonly train: TrainTask })
+  | (OfRound & { readonly kind: 'evaluate'; readonly evaluate: EvaluateTask });
 
 /** Why a task ends before it is done; `tell` is whether the coordinator has to hear of it. */
 export interface Abandonment {
@@ -18,9 +24,9 @@ interface Running {
 }
 
 function taskOf(assignment: Assignment): Task | undefined {
-  const { taskId, train, evaluate } = assignment;
-  if (train) return { kind: 'train', taskId, train };
-  if (evaluate) return { kind: 'evaluate', taskId, evaluate };
+  const { taskId, traceparent, train, evaluate } = assignment;
+  if (train) return { kind: 'train', taskId, traceparent, train };
+  if (evaluate) return { kind: 'evaluate', taskId, traceparent, evaluate };
   return undefined;
 }
 

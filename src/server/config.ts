@@ -103,6 +103,17 @@ export const coordinatorConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('who may join (docs/security.md)'),
+  tracing: z
+    .strictObject({
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          'OTLP/HTTP receiver of traces, e.g. http://collector:4318/v1/traces; nothing is traced by default',
+        ),
+    })
+    .prefault({})
+    .describe('OpenTelemetry traces of rounds (docs/tracing.md)'),
   webhooks: z
     .array(
       z.strictObject({

@@ -7,6 +7,8 @@ import { silentLogger, type Logger } from '../log.js';
 import type { CallEnd } from '../rpc/interceptors.js';
 import { isLoopback } from '../pki/loopback.js';
 import { createRpcServer, type RpcServer } from '../rpc/server.js';
+import { openTracing } from '../trace/open-tracing.js';
+import type { Tracing } from '../trace/tracing.js';
 import type { Access } from './access/access.js';
 import { asksForToken, HttpTokens } from './access/http-tokens.js';
 import { accessFolders } from './access/open-access.js';
@@ -93,6 +95,13 @@ export async function startCoordinator(
     undo.unshift(() => trust.close());
     const spool = await TensorSpool.open(join(config.dataFolder, 'tensors'));
     const evidence = openEvidence(trust, { config, store, spool, clock: steady, softwareVersion });
+    const tracing = await openTracing({
+      ...config.tracing,
+      service: 'fedrot-coordinator',
+      version: softwareVersion,
+      instance: config.security.name,
+    });
+    undo.unshift(() => tracing.close());
     const webhooks = new WebhookSender(config.webhooks, { clock, logger, metrics });
     undo.unshift(() => webhooks.close());
     const coordinator = await Coordinator.open({
@@ -109,6 +118,7 @@ export async function startCoordinator(
       onStep: (...step) => {
         webhooks.step(...step);
       },
+      tracing,
     });
     undo[undo.length - 1] = () => coordinator.close();
     let grpcPort = config.grpc.port;
@@ -199,7 +209,7 @@ export async function startCoordinator(
       { grpcPort, httpPort: http.port, security: access.mode, dataFolder: config.dataFolder },
       'coordinator is ready',
     );
-    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks });
+    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing });
   } catch (thrown) {
     for (const step of undo) await step();
     throw thrown;
@@ -223,8 +233,9 @@ function running(parts: {
   trust: Trust;
   retention: Retention;
   webhooks: WebhookSender;
+  tracing: Tracing;
 }): RunningCoordinator {
-  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks } = parts;
+  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     logger.info('coordinator is draining');
@@ -234,6 +245,7 @@ function running(parts: {
     await trust.stopped();
     await coordinator.close();
     await webhooks.close();
+    await tracing.close();
     await http.close();
     await trust.close();
     logger.info('coordinator has stopped');

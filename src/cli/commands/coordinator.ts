@@ -6,7 +6,7 @@ import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
 import { addDaemonOptions, configFile, runDaemon, type DaemonFlags } from '../daemon.js';
 import { modelTools } from '../model-tools.js';
-import { packageVersion } from '../version.js';
+import { packageVersion } from '../../version.js';
 
 /** The coordinator's configuration file: what the server needs, and how its process logs. */
 export const coordinatorFileSchema = coordinatorConfigSchema.extend({

@@ -9,7 +9,7 @@ import { readYamlFile } from '../config/yaml-file.js';
 import { Exit } from '../failure.js';
 import { endSignals, exitCodeOf } from '../signals.js';
 import { formatTable } from '../table.js';
-import { packageVersion } from '../version.js';
+import { packageVersion } from '../../version.js';
 
 interface SimulateFlags {
   readonly config: string;

@@ -8,7 +8,7 @@ import { createSiloClient } from '../../rpc/client.js';
 import type { CheckResponse } from '../../rpc/gen/fedrot/v1/CheckResponse.js';
 import { fromServiceError } from '../../rpc/status.js';
 import { formatBytes, formatDuration, formatTime } from '../format.js';
-import { packageVersion } from '../version.js';
+import { packageVersion } from '../../version.js';
 import { fail, ok, skip, warn, type Finding } from './finding.js';
 
 const DEADLINE_MS = 10_000;

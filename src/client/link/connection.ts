@@ -51,6 +51,8 @@ export class Connection {
   readonly silo: string;
   /** host:port, for the journal. */
   readonly address: string;
+  /** W3C Trace Context of the task under way, sent with its calls; undefined where nothing is traced. */
+  traceparent: string | undefined;
   readonly #options: ConnectionOptions;
   readonly #retry: RetryPolicy;
   readonly #closed = new AbortController();
@@ -68,7 +70,10 @@ export class Connection {
       ...(options.security === undefined ? {} : { security: options.security }),
       ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
       ...(options.transport === undefined ? {} : { transport: options.transport }),
-      metadata: () => ({ 'fedrot-session': this.#session?.sessionId ?? '' }),
+      metadata: () => ({
+        'fedrot-session': this.#session?.sessionId ?? '',
+        ...(this.traceparent !== undefined && { traceparent: this.traceparent }),
+      }),
     });
   }
 

@@ -1,5 +1,6 @@
 import { instructions } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
+import { NO_TRACING, roundContext, type Tracing } from '../../trace/tracing.js';
 import type { AdapterRefInput } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { outstandingTasks, type OutstandingTask } from '../round/outstanding.js';
@@ -8,8 +9,15 @@ import type { AdapterFile, AdapterRecord } from '../store/store.js';
 import type { RunActor } from './run-actor.js';
 
 /** Everything that is outstanding for a silo in a run, as it goes over the wire. */
-export function outstandingAssignments(run: RunActor, silo: string): readonly AssignmentInput[] {
-  return outstandingTasks(run.state, silo).map((task) => toAssignment(run, task));
+export function outstandingAssignments(
+  run: RunActor,
+  silo: string,
+  tracing: Tracing = NO_TRACING,
+): readonly AssignmentInput[] {
+  return outstandingTasks(run.state, silo).map((task) => ({
+    ...toAssignment(run, task),
+    ...(tracing.enabled && { traceparent: roundContext(run.runId, run.createdMs, run.state.round) }),
+  }));
 }
 
 function toAssignment(run: RunActor, task: OutstandingTask): AssignmentInput {

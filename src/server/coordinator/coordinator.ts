@@ -3,6 +3,7 @@ import { FedrotError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
+import { NO_TRACING, type Tracing } from '../../trace/tracing.js';
 import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Aggregate } from '../aggregation/run-aggregation.js';
@@ -23,6 +24,7 @@ import { ProgressBoard } from './progress-board.js';
 import { Publisher } from './publisher.js';
 import { replay } from './replay.js';
 import { RunActor } from './run-actor.js';
+import { RoundTraces } from './round-traces.js';
 import { SiloRegistry, type SiloRole } from './silo-registry.js';
 
 export interface CoordinatorOptions {
@@ -40,6 +42,8 @@ export interface CoordinatorOptions {
   readonly onCorrupt?: (message: string) => void;
   /** Told of every step of a run, after it is durable; `at` in ms. */
   readonly onStep?: (before: RunState, after: RunState, at: number) => void;
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing;
 }
 
 export interface RunRequest {
@@ -65,6 +69,8 @@ export class Coordinator {
   readonly #runs = new Map<string, RunActor>();
   readonly #observer: RunObserver;
   readonly #onStep: NonNullable<CoordinatorOptions['onStep']>;
+  readonly tracing: Tracing;
+  readonly #traces: RoundTraces;
   readonly #publisher: Publisher;
   #draining = false;
 
@@ -78,6 +84,8 @@ export class Coordinator {
     this.logger = options.logger;
     this.#observer = new RunObserver(options.logger, options.metrics);
     this.#onStep = options.onStep ?? (() => undefined);
+    this.tracing = options.tracing ?? NO_TRACING;
+    this.#traces = new RoundTraces(this.tracing);
     this.#publisher = new Publisher(options);
     this.silos = new SiloRegistry({
       store: options.store,
@@ -148,7 +156,8 @@ export class Coordinator {
   watchAssignments(silo: string, signal: AbortSignal): AsyncIterable<AssignmentInput> {
     return this.#hub.watch(
       silo,
-      () => (this.#draining ? [] : this.runs().flatMap((run) => outstandingAssignments(run, silo))),
+      () =>
+        this.#draining ? [] : this.runs().flatMap((run) => outstandingAssignments(run, silo, this.tracing)),
       signal,
     );
   }
@@ -259,6 +268,7 @@ export class Coordinator {
     const { state } = run;
     this.#observer.step(before, state, effects, at);
     this.#onStep(before, state, at);
+    this.#traces.step(before, state, at, run.createdMs);
     if (before.round !== state.round) this.progress.clear(run.runId);
     const closed = openRound(before);
     if (closed !== 0 && closed !== openRound(state))
@@ -272,7 +282,7 @@ export class Coordinator {
   #perform(run: RunActor, effect: Effect): void {
     switch (effect.type) {
       case 'assign':
-        for (const assignment of outstandingAssignments(run, effect.silo))
+        for (const assignment of outstandingAssignments(run, effect.silo, this.tracing))
           if (assignment.taskId === effect.taskId) this.#hub.send(effect.silo, assignment);
         break;
       case 'cancel':

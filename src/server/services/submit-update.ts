@@ -1,6 +1,7 @@
 import { checkUpdate } from '../../align/expected-update.js';
 import { instructions } from '../../align/methods.js';
-import { FedrotError } from '../../errors.js';
+import { asFedrotError, FedrotError } from '../../errors.js';
+import { child, parseContext } from '../../trace/tracing.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { SubmitUpdateRequest } from '../../rpc/gen/fedrot/v1/SubmitUpdateRequest.js';
 import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateResponse.js';
@@ -48,7 +49,42 @@ export class SubmitUpdate {
     private readonly quotas: UploadQuotas,
   ) {}
 
+  /** As #handle; where rounds are traced, as a span below the silo's task. */
   async handle(
+    requests: AsyncIterable<SubmitUpdateRequest>,
+    context: CallContext,
+  ): Promise<SubmitUpdateResponseInput> {
+    const { tracing, clock } = this.coordinator;
+    const parent = context.metadata('traceparent');
+    if (!tracing.enabled || parent === undefined || parseContext(parent) === undefined)
+      return this.#handle(requests, context);
+    const startMs = clock.now();
+    const end = (error?: string): void => {
+      tracing.record({
+        name: 'SubmitUpdate',
+        context: child(parent),
+        parent,
+        startMs,
+        endMs: clock.now(),
+        attributes: {
+          'rpc.system': 'grpc',
+          'rpc.service': 'fedrot.v1.SiloService',
+          'rpc.method': 'SubmitUpdate',
+        },
+        ...(error !== undefined && { error }),
+      });
+    };
+    try {
+      const answer = await this.#handle(requests, context);
+      end();
+      return answer;
+    } catch (thrown) {
+      end(asFedrotError(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async #handle(
     requests: AsyncIterable<SubmitUpdateRequest>,
     context: CallContext,
   ): Promise<SubmitUpdateResponseInput> {

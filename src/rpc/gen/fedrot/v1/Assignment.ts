@@ -16,6 +16,10 @@ export interface AssignmentInput {
    * the task with this id is no longer wanted
    */
   'cancel'?: (_fedrot_v1_CancelTaskInput | null);
+  /**
+   * W3C Trace Context of the round; empty where the coordinator traces nothing
+   */
+  'traceparent'?: (string);
   'task'?: "train"|"evaluate"|"cancel";
 }
 
@@ -30,5 +34,9 @@ export interface Assignment {
    * the task with this id is no longer wanted
    */
   'cancel'?: (_fedrot_v1_CancelTask | null);
+  /**
+   * W3C Trace Context of the round; empty where the coordinator traces nothing
+   */
+  'traceparent': (string);
   'task'?: "train"|"evaluate"|"cancel";
 }
