@@ -53,6 +53,15 @@ const CHECKS = {
     shows: 'federations survive kills, broken connections, clock jumps and full disks',
     command: [process.execPath, join(root, 'test/chaos/chaos.mjs'), '--seeds', '10', '--jobs', '4'],
   },
+  goldens: {
+    shows:
+      "training agrees with PyTorch + PEFT on the project's golden models, and on ../shared's where they are",
+    command: script(
+      'goldens.mjs',
+      ...[join(root, 'test/fixtures/golden'), join(root, '../shared/data/golden/train')],
+      ...['--if-present', '--quiet'],
+    ),
+  },
   python: { shows: "the oracles' Python packages are there", command: script('python-env.mjs') },
   oracles: {
     shows: 'independent judges in Python agree',

@@ -1,5 +1,5 @@
 // A Llama of the shape of Llama 3.2 1B with random weights: matrices of linear layers straight as 4-bit blocks (MatMulNBits), so that no
-// more than one tensor's bytes are ever in memory. Prints nothing; writes model.onnx, model.onnx.data and modules.json into a folder.
+// more than one tensor's bytes are ever in memory. Prints nothing; writes model.onnx, weights.data and modules.json into a folder.
 //
 //   node bench/train/random-llama.mjs FOLDER
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -94,7 +94,7 @@ class RandomBuilder extends ModelBuilder {
 const [folder] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 const config = decoderConfig.parse(CONFIG);
-const sink = fileSink(join(folder, 'model.onnx.data'));
+const sink = fileSink(join(folder, 'weights.data'));
 const builder = new RandomBuilder(sink);
 const spec = decoderSpec(config, fullLayers(config));
 buildDecoder(builder, spec);

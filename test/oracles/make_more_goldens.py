@@ -1,6 +1,6 @@
 """Makes golden folders of architectures that no other test names, to show that training from ONNX is not fitted to the files it was built on.
 
-    .cache/venv/bin/python test/oracles/make_more_goldens.py OUT [NAME…]
+    .cache/venv/bin/python test/oracles/make_more_goldens.py OUT [NAME…]     or {"out", "names"} as JSON on standard input
 
 Tiny random models of transformers, odd sizes, exported by both exporters of torch.onnx at several opsets, with what PyTorch + PEFT compute
 from them (make_golden.py). What an exporter cannot write is said and left out. Needs the packages of requirements-peft.txt.
@@ -79,6 +79,14 @@ MODELS = {
                  ["q_proj", "v_proj"]),
 }
 
+SAID = []
+
+
+def say(**what):
+    SAID.append(what)
+    print(json.dumps(what), file=sys.stderr, flush=True)
+
+
 # file: exporter, opset, dynamic axes
 EXPORTS = {
     "model.onnx": (True, 18, True),
@@ -124,14 +132,20 @@ def export_all(model, batch, folder):
             written.append(file)
         except Exception as error:
             path.unlink(missing_ok=True)
-            print(json.dumps({"folder": folder.name, "file": file, "export": str(error).strip().split("\n")[0][:200]}), flush=True)
+            say(folder=folder.name, file=file, export=str(error).strip().split("\n")[0][:200])
     return written
 
 
 def main():
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    out, *wanted = sys.argv[1:]
+    if len(sys.argv) > 1:
+        out, *wanted = sys.argv[1:]
+    else:
+        asked = json.load(sys.stdin)
+        out, wanted = asked["out"], asked["names"]
+    # Exporters print what they do; standard output is for the answer.
+    answer, sys.stdout = sys.stdout, sys.stderr
     for index, (name, (task, config, model, targets)) in enumerate(MODELS.items()):
         if wanted and name not in wanted:
             continue
@@ -142,9 +156,10 @@ def main():
         try:
             first = 1000 * (index + 1)
             seed = next((seed for seed in range(first, first + 30) if make(Path(out), name, spec, seed)), None)
-            print(json.dumps({"folder": name, "seed": seed}), flush=True)
+            say(folder=name, seed=seed)
         except Exception:
-            print(json.dumps({"folder": name, "failed": traceback.format_exc(limit=-3)}), flush=True)
+            say(folder=name, failed=traceback.format_exc(limit=-3))
+    print(json.dumps(SAID), file=answer)
 
 
 if __name__ == "__main__":

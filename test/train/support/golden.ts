@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OptimizerSpec } from '../../../src/run-spec.js';
 import { openSafetensors } from '../../../src/tensor/safetensors-file.js';
 import type { NamedTensor } from '../../../src/tensor/tensor.js';
 import { loadModel } from '../../../src/train/ir/files.js';
@@ -15,14 +14,11 @@ import type {
   TrainSession,
 } from '../../../src/train/session-types.js';
 import { Trainer } from '../../../src/train/trainer.js';
-
-/** One comparison with PyTorch + PEFT, in the terms of the golden data's README. */
-export interface GoldenCheck {
-  readonly check: string;
-  readonly error: number;
-  readonly tolerance: number;
-  readonly ok: boolean;
-}
+import {
+  checkGolden as compare,
+  type GoldenCheck,
+  type GoldenLosses,
+} from '../../../scripts/goldens/checks.mjs';
 
 export type Adapter = 'lora' | 'lora-head';
 
@@ -36,12 +32,6 @@ interface Meta {
 }
 
 type Weights = Readonly<Record<string, { readonly initializer: string; readonly layout: string }>>;
-
-interface Losses {
-  readonly loss_lora: number;
-  readonly adamw: { readonly losses: readonly number[] };
-  readonly sgd: { readonly losses: readonly number[] };
-}
 
 const json = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
 
@@ -120,34 +110,6 @@ function denseModules(folder: string, file: string, adapter: readonly NamedTenso
   });
 }
 
-const ADAMW: OptimizerSpec = {
-  kind: 'adamw',
-  learningRate: 1e-2,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0.01,
-};
-const SGD: OptimizerSpec = { kind: 'sgd', learningRate: 0.1, momentum: 0, weightDecay: 0 };
-
-/** Largest difference relative to the reference's largest entry. */
-function relative(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  let [worst, scale] = [actual.length === expected.length ? 0 : Infinity, 0];
-  for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs((actual[i] ?? NaN) - (expected[i] ?? NaN));
-    worst = difference <= worst ? worst : difference;
-    scale = Math.max(scale, Math.abs(expected[i] ?? 0));
-  }
-  return worst / scale;
-}
-
-const row = (check: string, error: number, tolerance: number): GoldenCheck => ({
-  check,
-  error,
-  tolerance,
-  ok: error <= tolerance,
-});
-
 /** What a session needs to train an ONNX file of a golden folder. */
 export function goldenOptions(folder: string, file: string, adapter: Adapter): SessionOptions {
   const meta = readMeta(folder);
@@ -178,80 +140,16 @@ export async function checkGolden(
       t,
     ]),
   );
-  const scalars = json(join(golden, 'expected.json')) as Losses & { readonly head?: Losses };
-  const losses = head ? scalars.head : scalars;
+  const scalars = json(join(golden, 'expected.json')) as GoldenLosses & { readonly head?: GoldenLosses };
+  const losses = (head ? scalars.head : scalars) ?? scalars;
   const start = readTensors(join(golden, adapter, 'adapter_model.safetensors'));
-  const batch = readBatch(golden, inputs);
-  const want = (name: string): ArrayLike<number> => expected.get(name)?.data ?? [NaN];
-  const rows: GoldenCheck[] = [];
-
   const trainer = await open(options);
   try {
-    if (!head) {
-      await trainer.load(
-        start.map((t) => (t.name.includes('lora_B') ? { ...t, data: new Float32Array(t.data.length) } : t)),
-      );
-      rows.push(
-        row('logits.base', relative((await trainer.evaluate(batch)).logits.data, want('logits.base')), 2e-5),
-      );
-    }
-    await trainer.load(start);
-    const evaluated = await trainer.evaluate(batch);
-    rows.push(row('logits.lora', relative(evaluated.logits.data, want('logits.lora')), 2e-5));
-    rows.push(
-      row('loss.forward', Math.abs(evaluated.lossSum / evaluated.count - (losses?.loss_lora ?? NaN)), 1e-5),
-    );
-    const { loss, gradients } = await trainer.gradients(batch);
-    rows.push(row('loss', Math.abs(loss - (losses?.loss_lora ?? NaN)), 1e-5));
-    for (const { name, data } of gradients)
-      rows.push(row(`grad.${name}`, relative(data, want(`grad.${name}`)), 2e-5));
-
-    for (const [kind, spec] of [
-      ['sgd', SGD],
-      ['adamw', ADAMW],
-    ] as const) {
-      await trainer.load(start);
-      await trainer.resetOptimizer(spec);
-      for (let step = 0; step < 3; step++) {
-        const result = await trainer.step([batch]);
-        rows.push(
-          row(`${kind}.loss${step}`, Math.abs(result.loss - (losses?.[kind].losses[step] ?? NaN)), 1e-5),
-        );
-      }
-      const steps = await trainer.read();
-      if (kind === 'sgd')
-        for (const { name, data } of steps)
-          rows.push(row(`sgd.${name}`, relative(data, want(`sgd.step3.${name}`)), 2e-5));
-      else rows.push(...adamWRows(steps, want));
-    }
+    const batch = readBatch(golden, inputs);
+    return await compare(trainer, { start, batch, expected, losses, base: !head });
   } finally {
     await trainer.close();
   }
-  return rows;
-}
-
-/**
- * AdamW divides by the gradient's size: entries with a reference gradient below 1e-4 may differ by 3e-2, and at most 2 % of all entries
- * may need that; the others by 1e-4. Exact zeros stay exact.
- */
-function adamWRows(steps: readonly NamedTensor[], want: (name: string) => ArrayLike<number>): GoldenCheck[] {
-  let [loose, all, wrongZeros] = [0, 0, 0];
-  const rows = steps.flatMap(({ name, data }) => {
-    const reference = want(`adamw.step3.${name}`);
-    const gradient = want(`grad.${name}`);
-    let [worst, worstLoose] = [0, 0];
-    data.forEach((value, i) => {
-      const difference = Math.abs(value - (reference[i] ?? NaN));
-      all++;
-      if (reference[i] === 0 && value !== 0) wrongZeros++;
-      if (Math.abs(gradient[i] ?? NaN) < 1e-4) {
-        worstLoose = Math.max(worstLoose, difference);
-        if (!(difference <= 1e-4)) loose++;
-      } else worst = difference <= worst ? worst : difference;
-    });
-    return [row(`adamw.${name}`, worst, 1e-4), row(`adamw.small.${name}`, worstLoose, 3e-2)];
-  });
-  return [...rows, row('adamw.loose entries', loose / all, 0.02), row('adamw.zeros changed', wrongZeros, 0)];
 }
 
 export function goldenInputs(folder: string, file: string): readonly string[] {
