@@ -4,6 +4,7 @@ import type { Model } from './ir/graph.js';
 import { openRuntime, type Runtime } from './ort.js';
 import type { SessionOptions } from './session-types.js';
 import type { TrainerGraphs } from './trainer-graphs.js';
+import { MANY_CLASSES } from './training-graph.js';
 
 /** float32 matrices of at most so many bytes together count as small: MiniLM's do, BERT-base's do not. */
 const SMALL_BYTES = 128 * 2 ** 20;
@@ -23,19 +24,21 @@ function matrixBytes({ graph }: Model): number {
 type Name = 'training' | 'prefix' | 'forward';
 
 /**
- * The runtimes of a trainer's graphs, opened when they are first asked for. ONNX Runtime keeps what a run needed at most. Where the matrices
- * are not small, the runtimes of training are closed before that of the forward graph is opened, and the other way round: memory is that of the
- * larger, not of both.
+ * The runtimes of a trainer's graphs, opened when they are first asked for. ONNX Runtime keeps what a run needed at most. Where the
+ * matrices are not small, or logits have many classes, the runtimes of training are closed before that of the forward graph is opened,
+ * and the other way round: memory is that of the larger, not of both.
  */
 export class Runtimes {
   readonly #open = new Map<Name, Runtime>();
   readonly #small: boolean;
+  readonly #together: boolean;
 
   constructor(
     private readonly graphs: TrainerGraphs,
     private readonly options: SessionOptions,
   ) {
     this.#small = matrixBytes(graphs.forward) <= SMALL_BYTES;
+    this.#together = this.#small && graphs.classes < MANY_CLASSES;
   }
 
   get prepacking(): boolean {
@@ -63,7 +66,7 @@ export class Runtimes {
   }
 
   async #replace(next: Name, others: readonly Name[]): Promise<void> {
-    if (this.#small || this.#open.has(next)) return;
+    if (this.#together || this.#open.has(next)) return;
     for (const other of others) await this.#close(other);
   }
 

@@ -38,7 +38,7 @@ interface LossOptions {
 }
 
 /** From so many classes on the loss of a training graph is computed in parts, where the head allows it. */
-const MANY_CLASSES = 4096;
+export const MANY_CLASSES = 4096;
 
 interface Labelled {
   readonly builder: GraphBuilder;
