@@ -102,8 +102,6 @@ function writeRun() {
     lora: { rank: 8, alpha: 16, targetModules: ['all-linear'], modulesToSave: [] },
     training: {
       optimizer: { kind: 'adamw', learningRate: 2e-3 },
-      // With a rate that stays, the average swings in the last rounds.
-      schedule: { kind: 'cosine' },
       batchSize: 8,
       localSteps: Number(flags.steps),
     },
