@@ -75,6 +75,7 @@ describe.skipIf(!hasChromium)('who may do what on the dashboard', () => {
 
     await signIn(token);
     await page.getByText('ada', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Runs', exact: true }).click();
     await page.getByRole('link', { name: 'Start a run' }).first().waitFor();
     expect(await page.getByRole('link', { name: 'Access' }).count()).toBe(0);
     // What is not shown is not allowed either.
