@@ -38,6 +38,9 @@ function productionPackages({ coordinator }) {
   );
 }
 
+/** OpenTelemetry's packages hold every file three times; Node loads those of `main`. */
+const isTwin = (path) => /@opentelemetry\/[^/]+\/build\/(esm|esnext)\//.test(path.replaceAll('\\', '/'));
+
 const isSource = (path) => /\.([cm]?tsx?|map)$/.test(path);
 
 /** onnxruntime-node/bin/napi-v<n>/<platform>/<arch>/: those of other machines. */
@@ -64,7 +67,10 @@ export function writeProductionTree(out, { coordinator = false } = {}) {
       recursive: true,
       // Packages inside packages have entries of their own.
       filter: (from) =>
-        !from.slice(join(root, path).length).includes(nested) && !isSource(from) && !isForeign(from),
+        !from.slice(join(root, path).length).includes(nested) &&
+        !isSource(from) &&
+        !isForeign(from) &&
+        !isTwin(from),
     });
   removeEmpty(join(out, 'node_modules'));
   for (const path of FILES) {

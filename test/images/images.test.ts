@@ -65,19 +65,17 @@ interface Service {
   readonly volumes?: readonly string[];
 }
 
-/** The process of Node in a container that buildah runs; the youngest where a shell started it. */
-function nodeOf({ pid = 0 }: { readonly pid?: number | undefined }): number {
-  const below = readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name) || !existsSync(`/proc/${name}/stat`)) return [];
-    const parent = Number(/^\d+ \(.*\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'utf8'))?.[1]);
-    return parent === pid ? [Number(name)] : [];
-  });
-  for (const each of below) {
-    if (readFileSync(`/proc/${each}/cmdline`, 'utf8').startsWith('node\0/app/dist/')) return each;
-    const deeper = nodeOf({ pid: each });
-    if (deeper !== 0) return deeper;
-  }
-  return 0;
+/** The coordinator's process in its container, as this machine sees it; 0 where there is none. */
+function coordinatorPid(): number {
+  const command = '/app/dist/cli/main.js\0coordinator';
+  const found = readdirSync('/proc').find(
+    (name) =>
+      /^\d+$/.test(name) &&
+      existsSync(`/proc/${name}/cmdline`) &&
+      readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(command) &&
+      readFileSync(`/proc/${name}/comm`, 'utf8').startsWith('node'),
+  );
+  return Number(found ?? 0);
 }
 
 /** How long a process has lived; /proc counts in hundredths of a second. */
@@ -270,7 +268,7 @@ describe.skipIf(!possible)('container images', () => {
     };
 
     await daemon('coordinator');
-    const readyS = ageSeconds(nodeOf(running[0]!));
+    const readyS = ageSeconds(coordinatorPid());
     process.stderr.write(`the coordinator's process was ready after ${readyS.toFixed(2)} s\n`);
     expect(task('init')).toContain('certificates and tokens are ready');
     for (const name of ['silo-1', 'silo-2', 'silo-3', 'evaluator']) await daemon(name);
@@ -280,7 +278,7 @@ describe.skipIf(!possible)('container images', () => {
 
     // SIGTERM drains: the process of the container ends by itself with code 0.
     const [first] = running;
-    process.kill(nodeOf(first!), 'SIGTERM');
+    process.kill(coordinatorPid(), 'SIGTERM');
     const code = await new Promise((resolve) => first!.once('exit', resolve));
     expect(code).toBe(0);
   }, 1_800_000);

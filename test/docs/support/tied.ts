@@ -57,6 +57,25 @@ export const TIES: readonly Tie[] = [
     because: 'the same commands with other values are run there',
   },
   {
+    command:
+      /^fedrot (bundle create CHECKPOINT|run create -f run\.yaml --bundle bundle --credential|run watch RUN)/,
+    test: 'test/docs/quick-start.test.ts',
+    title: 'quick start',
+    because: 'the same commands with real names are run there',
+  },
+  {
+    command: /^curl -H "Authorization: Bearer \$TOKEN"/,
+    test: 'test/server/http/api.test.ts',
+    title: '/api/v1',
+    because: 'the host is an example; that test asks the same paths by fetch',
+  },
+  {
+    command: /^npm run bench:paper/,
+    test: 'test/sim/study-run.test.ts',
+    title: 'describe',
+    because: 'hours long; that test runs the study that it is made of on a small problem',
+  },
+  {
     command: /^docker compose up|^docker build|^docker run|^docker exec/,
     test: 'test/images/images.test.ts',
     title: 'container images',
