@@ -65,15 +65,22 @@ interface Service {
   readonly volumes?: readonly string[];
 }
 
+/** A file of /proc; empty where its process has just ended. */
+function proc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** The coordinator's process in its container, as this machine sees it; 0 where there is none. */
 function coordinatorPid(): number {
-  const command = '/app/dist/cli/main.js\0coordinator';
   const found = readdirSync('/proc').find(
     (name) =>
       /^\d+$/.test(name) &&
-      existsSync(`/proc/${name}/cmdline`) &&
-      readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(command) &&
-      readFileSync(`/proc/${name}/comm`, 'utf8').startsWith('node'),
+      proc(name, 'cmdline').includes('/app/dist/cli/main.js\0coordinator') &&
+      proc(name, 'comm').startsWith('node'),
   );
   return Number(found ?? 0);
 }
