@@ -20,6 +20,8 @@ const SHARED = process.env.FEDROT_SHARED ?? repoPath('../shared');
 const TOOL = join(SHARED, 'tools/image-rehearsal');
 const BASE = 'docker.io/library/node:24-bookworm-slim';
 const MB = 1e6;
+/** Where root's settings are in the images. */
+const CONTAINER_HOME = join('/', 'root');
 const possible = existsSync(TOOL) && process.getuid?.() === 0 && process.platform === 'linux';
 if (!possible)
   process.stderr.write(`fedrot: container images are not built here: that takes root on Linux and ${TOOL}\n`);
@@ -126,7 +128,7 @@ describe.skipIf(!possible)('container images', () => {
     });
     expect(built.status, `${built.stdout}${built.stderr}`.slice(-4000)).toBe(0);
     const rc = spawnSync('npm', ['config', 'get', 'userconfig'], { encoding: 'utf8' }).stdout.trim();
-    const mount = existsSync(rc) ? ['-v', `${rc}:/root/.npmrc:ro`] : [];
+    const mount = existsSync(rc) ? ['-v', `${rc}:${join(CONTAINER_HOME, '.npmrc')}:ro`] : [];
     for (const target of ['client', 'trial'] as const)
       buildah(
         'build',
