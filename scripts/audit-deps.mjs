@@ -2,6 +2,7 @@
 //
 //   node scripts/audit-deps.mjs            both
 //   node scripts/audit-deps.mjs --sbom     the bill of materials alone: it needs no network
+//   node scripts/audit-deps.mjs --audit    the audit alone
 //
 // The bill of materials (CycloneDX, .cache/sbom.cdx.json) comes from the lock file. The audit asks the registry; where that has
 // no such service or cannot be reached, it says so and skips: an outage is no vulnerability. Any finding from `high` on fails.
@@ -78,5 +79,6 @@ function audit() {
   return high + critical === 0;
 }
 
-const results = [sbom(), ...(process.argv.includes('--sbom') ? [] : [audit()])];
+const only = (flag) => process.argv.includes(flag);
+const results = [...(only('--audit') ? [] : [sbom()]), ...(only('--sbom') ? [] : [audit()])];
 process.exit(results.every(Boolean) ? 0 : 1);

@@ -121,13 +121,16 @@ function partOf(data: DataSet, part: keyof DataSet, key: string): DataPart {
 }
 
 async function prepare(
-  task: Pick<TrainTask | EvaluateTask, 'adapter' | 'bundleSha256' | 'merges'>,
+  task: Pick<TrainTask | EvaluateTask, 'runId' | 'adapter' | 'bundleSha256' | 'merges'>,
   spec: RunSpec,
   workshop: Workshop,
   signal: AbortSignal,
 ): Promise<Prepared> {
   const { connection, bundleFolder, adapterFolder, limits, signers, accept, consents, clock } = workshop;
   const ref = required(task.adapter, 'an adapter');
+  // The run that is agreed to is the run that the update goes to.
+  if (ref.runId !== task.runId)
+    throw new FedrotError('option_invalid', 'the coordinator sent a task with the adapter of another run');
   const bundleSha256 = requireHash(task.bundleSha256);
   requireRunName(ref.runId);
   await consents.require({ runId: ref.runId, bundle: bundleSha256, spec }, accept, clock.now());

@@ -18,6 +18,9 @@ export interface Abandonment {
   readonly tell: boolean;
 }
 
+/** Tasks that wait at the same time; what comes beyond is offered again by a coordinator that means it. */
+const MAX_WAITING = 1000;
+
 interface Running {
   readonly task: Task;
   readonly controller: AbortController;
@@ -66,6 +69,7 @@ export class TaskBoard {
     });
     if (this.#running?.task.taskId === task.taskId && !this.#running.controller.signal.aborted) return;
     if (this.#waiting.some(({ taskId }) => taskId === task.taskId)) return;
+    if (this.#waiting.length >= MAX_WAITING) return;
     this.#waiting.push(task);
     this.#wake?.();
   }

@@ -51,7 +51,12 @@ export function parseProxy(text: string): ConnectProxy {
       'option_invalid',
       `proxy: ${url.protocol} is not supported; expected http://host:port`,
     );
-  const credentials = [url.username, url.password].map(decodeURIComponent).join(':');
+  let credentials: string;
+  try {
+    credentials = [url.username, url.password].map(decodeURIComponent).join(':');
+  } catch (cause) {
+    throw new FedrotError('option_invalid', 'proxy: user or password has a % that is no %XX', { cause });
+  }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 80 : Number(url.port),

@@ -193,5 +193,6 @@ describe('what the daemon may take of the machine', () => {
 test('proxies', () => {
   expect(parseProxy('http://proxy:3128')).toEqual({ host: 'proxy', port: 3128 });
   expect(parseProxy('http://a%40b:c@[::1]')).toEqual({ host: '::1', port: 80, credentials: 'a@b:c' });
-  for (const bad of ['proxy:3128', 'https://proxy', 'x']) expect(() => parseProxy(bad)).toThrow(/proxy/);
+  for (const bad of ['proxy:3128', 'https://proxy', 'x', 'http://%ff:x@proxy', 'http://a:%@proxy'])
+    expect(() => parseProxy(bad)).toThrow(/proxy/);
 });

@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml';
 import { FedrotError } from '../../errors.js';
+import { requireShallow } from './nesting.js';
 import type { SettingKind } from './settings.js';
 
 const BOOLEANS = new Map<string, boolean>([
@@ -36,8 +37,14 @@ const EXPECTED: Readonly<Record<SettingKind, string>> = {
 };
 
 function readYaml(text: string): unknown {
-  const document = parseDocument(text);
-  return document.errors.length > 0 ? undefined : (document.toJS() as unknown);
+  try {
+    requireShallow(text, 'value');
+    const document = parseDocument(text);
+    return document.errors.length > 0 ? undefined : (document.toJS() as unknown);
+  } catch {
+    // Aliases that multiply, nesting without end.
+    return undefined;
+  }
 }
 
 /** The text of a flag or variable as a value; `source` (--flag or VARIABLE) begins the message of config_invalid. */

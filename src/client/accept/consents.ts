@@ -22,6 +22,9 @@ const schema = z.strictObject({
   decidedMs: z.number().optional(),
 });
 
+/** Runs that the administrator is asked about; decided ones count, and are deleted by hand. */
+const MAX_QUESTIONS = 1000;
+
 export type Consent = Readonly<z.output<typeof schema>>;
 
 /** Consent belongs to exactly this run with exactly these settings: another setting asks anew. */
@@ -63,6 +66,7 @@ export class Consents {
     const known = await this.#read(id);
     if (known?.state === 'granted') return;
     if (known === undefined) {
+      await this.#requireRoom();
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
       this.#write({
         id,
@@ -80,6 +84,16 @@ export class Consents {
         ? `the silo's administrator has refused this run (consent ${id}): ${problems.join('; ')}`
         : `the silo's administrator has to agree first (fedrot consent grant ${id}): ${problems.join('; ')}`,
     );
+  }
+
+  /** A coordinator that asks and asks must not fill the disk. */
+  async #requireRoom(): Promise<void> {
+    const names = await readdir(this.folder).catch(() => []);
+    if (names.length >= MAX_QUESTIONS)
+      throw new FedrotError(
+        'quota_exceeded',
+        `the silo's administrator was asked about ${names.length} runs; the silo asks about no more`,
+      );
   }
 
   #write(consent: Consent): void {

@@ -11,6 +11,9 @@ const CLOCK_TOLERANCE_MS = 60_000;
 /** Where the coordinator states no interval; ms. */
 const DEFAULT_INTERVAL_MS = 10_000;
 
+/** Not more often, whatever the coordinator says; ms. */
+const MIN_INTERVAL_MS = 20;
+
 export interface HeartbeatOptions {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -31,7 +34,7 @@ export async function keepBeating(
     try {
       const session = await connection.session();
       onBeat?.(true);
-      const intervalMs = session.heartbeatIntervalMs || DEFAULT_INTERVAL_MS;
+      const intervalMs = Math.max(MIN_INTERVAL_MS, session.heartbeatIntervalMs || DEFAULT_INTERVAL_MS);
       await sleep(clock, intervalMs, signal);
       const sentMs = clock.now();
       const { serverTimeMs } = await connection.calls.heartbeat(
