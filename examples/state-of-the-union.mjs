@@ -1,7 +1,7 @@
 // Federated fine-tuning of a language model: stories15M, a Llama of 15 million parameters that knows nothing but children's
 // stories, learns to speak like American presidents. Each president is a silo that keeps his own speeches; the last speech of
-// each is held out, and an evaluator measures perplexity on them after every round. Coordinator, silos and evaluator are real
-// processes on this machine.
+// each is held out, and an evaluator measures perplexity on them after every round. The run ends when two versions in a row were no
+// better than the best, which is the one that is fetched. Coordinator, silos and evaluator are real processes on this machine.
 //
 //   npm run example:sotu -- [--rounds 5] [--steps 12] [--characters 4000]
 //     [--out state-of-the-union-out]
@@ -107,7 +107,7 @@ function writeRun() {
     },
     aggregation: { method: 'fedrot' },
     rounds: { count: Number(flags.rounds), minSilos: Object.keys(SILOS).length },
-    evaluation: { every: 1, timeoutMs: 600_000 },
+    evaluation: { every: 1, timeoutMs: 600_000, stop: { patience: 2 } },
   };
   writeFileSync(path, JSON.stringify(run, null, 2));
   return path;
@@ -115,7 +115,7 @@ function writeRun() {
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Prints the perplexity of every version when it is known; resolves with the first and the last when the run has ended. */
+/** Prints the perplexity of every version when it is known; resolves with all of them when the run has ended. */
 async function follow(run, coordinator) {
   const told = new Map();
   const tell = (version, loss) => {
@@ -132,7 +132,10 @@ async function follow(run, coordinator) {
     } = fedrot('run', 'show', run, '--coordinator', coordinator);
     tell(0, initial);
     for (const { adapter, loss } of rounds) if (adapter) tell(adapter.version, loss);
-    if (state === 'finished') return told;
+    if (state === 'finished') {
+      if (reason) say(`  ${reason}`);
+      return told;
+    }
     if (state === 'failed' || state === 'stopped') throw new Error(`the run ${state}: ${reason}`);
     await sleep(1000);
   }
@@ -162,7 +165,7 @@ async function main() {
   configs.push(['judge', configure('judge', coordinator, { test: at('held-out.jsonl') }, 'evaluator')]);
   await Promise.all(configs.map(([name, path]) => start(name, 'client', '--config', path)));
 
-  say(`\n${flags.rounds} rounds of ${flags.steps} steps in each silo`);
+  say(`\nup to ${flags.rounds} rounds of ${flags.steps} steps in each silo`);
   const { run } = fedrot(
     'run',
     'create',
@@ -174,19 +177,25 @@ async function main() {
     coordinator,
   );
   const perplexity = await follow(run, coordinator);
-  fedrot('adapter', 'get', run, '--coordinator', coordinator, '--out', at('adapter'));
+  const { version: best } = fedrot('adapter', 'list', run, '--coordinator', coordinator).find(
+    (adapter) => adapter.best,
+  );
+  const chosen = ['--adapter-version', String(best), '--out', at('adapter')];
+  fedrot('adapter', 'get', run, '--coordinator', coordinator, ...chosen);
 
   const write = (...adapter) =>
     fedrot('generate', PROMPT, '--bundle', at('bundle'), '--max-new-tokens', '40', ...adapter).text;
   say(`\nbefore: ${write()}`);
   say(`after:  ${write('--adapter', at('adapter'))}`);
-  const [first, last] = [perplexity.get(0), perplexity.get(Number(flags.rounds))];
+  const [first, lowest] = [perplexity.get(0), perplexity.get(best)];
   writeFileSync(
     at('summary.json'),
-    `${JSON.stringify({ perplexity: Object.fromEntries(perplexity) }, null, 2)}\n`,
+    `${JSON.stringify({ best, perplexity: Object.fromEntries(perplexity) }, null, 2)}\n`,
   );
-  if (!(last < first)) throw new Error(`perplexity did not fall: ${first} before, ${last} after`);
-  say(`\nperplexity ${first.toFixed(1)} → ${last.toFixed(1)}; the adapter is in ${at('adapter')}`);
+  if (!(lowest < first)) throw new Error(`perplexity did not fall: ${first} before, ${lowest} at best`);
+  say(
+    `\nperplexity ${first.toFixed(1)} → ${lowest.toFixed(1)} with version ${best}, the best; it is in ${at('adapter')}`,
+  );
 }
 
 try {
