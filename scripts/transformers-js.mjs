@@ -59,7 +59,8 @@ async function writeAdapter(bundleFolder, folder, settings) {
     ...tensor,
     data: tensor.data.map((value) => value + random.normal(0, 0.03)),
   }));
-  await writePeftAdapter({ folder, adapter: encodeTensorFile(tensors).bytes, settings });
+  const task = bundle.manifest.task.kind;
+  await writePeftAdapter({ folder, adapter: encodeTensorFile(tensors).bytes, settings, task });
   return { bundle, tensors };
 }
 

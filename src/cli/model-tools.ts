@@ -15,6 +15,6 @@ export const modelTools: ModelTools = {
 
   async adapterConfig(spec, tensorNames, baseModel) {
     const { peftConfig } = await import('../model/peft-config.js');
-    return peftConfig(spec.lora, tensorNames, baseModel);
+    return peftConfig(spec.lora, tensorNames, baseModel, spec.task.kind);
   },
 };

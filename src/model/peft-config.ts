@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LoraSpec } from '../run-spec.js';
 import { PEFT_PREFIX } from './peft-names.js';
+import type { TaskKind } from './tasks.js';
 
 /**
  * What is read of adapter_config.json (PEFT 0.21, LoraConfig); features that change the mathematics must be
@@ -31,8 +32,16 @@ export type AdapterSettings = Pick<
   'rank' | 'alpha' | 'rsLora' | 'dropout' | 'targetModules' | 'modulesToSave'
 >;
 
-/** What PEFT adds to modules_to_save of a sequence classifier by itself. */
-const SEQ_CLS_HEADS = ['classifier', 'score'];
+/** What PEFT adds to modules_to_save of a classifier, of texts or of tokens, by itself. */
+const CLASSIFIER_HEADS = ['classifier', 'score'];
+
+/** PEFT's task types (peft.TaskType); it has none for regression, which is a classifier with one output. */
+const TASK_TYPES: Readonly<Record<TaskKind, string>> = {
+  'text-classification': 'SEQ_CLS',
+  'text-regression': 'SEQ_CLS',
+  'token-classification': 'TOKEN_CLS',
+  'causal-lm': 'CAUSAL_LM',
+};
 
 const FACTOR = /\.lora_[AB]\.weight$/;
 
@@ -52,15 +61,18 @@ export function modulesOf(tensorNames: readonly string[]): { adapted: string[]; 
 
 /**
  * adapter_config.json of an adapter with these tensors, as PEFT's LoraConfig.save_pretrained writes what
- * matters of it. The task type is SEQ_CLS where a head was trained; without one PEFT must not look for it.
+ * matters of it. The task type is CAUSAL_LM for a language model; SEQ_CLS or TOKEN_CLS for a classifier whose head was trained, and null
+ * where it was not: with one of these two, PEFT would train a head of its own.
  */
 export function peftConfig(
   settings: AdapterSettings,
   tensorNames: readonly string[],
   baseModel: string | null,
+  task: TaskKind,
 ): Record<string, unknown> {
   const { adapted, full } = modulesOf(tensorNames);
-  const saved = full.length === 0 ? null : [...new Set([...settings.modulesToSave, ...SEQ_CLS_HEADS])].sort();
+  const heads = task === 'causal-lm' ? [] : CLASSIFIER_HEADS;
+  const saved = full.length === 0 ? null : [...new Set([...settings.modulesToSave, ...heads])].sort();
   return {
     alpha_pattern: {},
     auto_mapping: null,
@@ -80,7 +92,7 @@ export function peftConfig(
     rank_pattern: {},
     revision: null,
     target_modules: targetModules(settings.targetModules, adapted, full),
-    task_type: saved === null ? null : 'SEQ_CLS',
+    task_type: task === 'causal-lm' || saved !== null ? TASK_TYPES[task] : null,
     use_dora: false,
     use_rslora: settings.rsLora,
   };

@@ -12,6 +12,7 @@ import {
   type PeftConfig,
 } from './peft-config.js';
 import { PEFT_PREFIX } from './peft-names.js';
+import type { TaskKind } from './tasks.js';
 
 export const ADAPTER_FILE = 'adapter_model.safetensors';
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
@@ -27,6 +28,8 @@ export interface WritePeftOptions {
    * caller.
    */
   readonly baseModel?: string | null;
+  /** What the adapter was trained for: PEFT's task type. */
+  readonly task: TaskKind;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface WritePeftOptions {
  * adapter_config.json. Throws file_invalid where the file is no adapter with PEFT's names.
  */
 export async function writePeftAdapter(options: WritePeftOptions): Promise<void> {
-  const { folder, adapter, settings, baseModel = null } = options;
+  const { folder, adapter, settings, baseModel = null, task } = options;
   await mkdir(folder, { recursive: true });
   const file = join(folder, ADAPTER_FILE);
   await replaceFile(file, (path) =>
@@ -44,7 +47,7 @@ export async function writePeftAdapter(options: WritePeftOptions): Promise<void>
   try {
     checkNames(tensors, file);
     const names = tensors.tensors.map(({ name }) => name);
-    const config = canonicalJson(peftConfig(settings, names, baseModel));
+    const config = canonicalJson(peftConfig(settings, names, baseModel, task));
     await replaceFile(join(folder, ADAPTER_CONFIG_FILE), (path) => writeFile(path, config));
   } finally {
     tensors.close();

@@ -61,7 +61,8 @@ async function tensorsOf(name: 'bert' | 'llama'): Promise<NamedTensor[]> {
 
 async function writeAdapter(name: 'bert' | 'llama'): Promise<void> {
   const adapter = encodeTensorFile(await tensorsOf(name)).bytes;
-  await writePeftAdapter({ folder: join(home, name, 'adapter'), adapter, settings: SETTINGS[name] });
+  const task = name === 'bert' ? 'text-classification' : 'causal-lm';
+  await writePeftAdapter({ folder: join(home, name, 'adapter'), adapter, settings: SETTINGS[name], task });
 }
 
 const at = (...parts: string[]): string => join(home, ...parts);

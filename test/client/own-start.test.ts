@@ -40,7 +40,7 @@ async function ownAdapter(name: string, rank: number, alpha: number): Promise<{ 
     data: tensor.data.map((value) => value + random.normal(0, 0.1)),
   }));
   const folder = join(federation.folder, `${name}-adapter`);
-  await writePeftAdapter({ folder, adapter: encodeTensorFile(tensors).bytes, settings });
+  await writePeftAdapter({ folder, adapter: encodeTensorFile(tensors).bytes, settings, task: federation.spec().task.kind });
   return { folder, tensors, settings };
 } // prettier-ignore
 
@@ -125,7 +125,7 @@ describe('what a method publishes, as one adapter on the untouched base', { time
       const expected = await trainer.evaluate({ bundle: merged, spec, adapter, data });
       for (const exported of [exact, fewer]) {
         const folder = join(federation.folder, `export-${exported.settings.rank}`);
-        await writePeftAdapter({ folder, adapter: exported.bytes, settings: exported.settings });
+        await writePeftAdapter({ folder, adapter: exported.bytes, settings: exported.settings, task: spec.task.kind });
         const { loadAdapter } = await import('../../src/model/load-adapter.js');
         const { tensors, settings } = await loadAdapter(folder);
         const score = await trainer.evaluate({

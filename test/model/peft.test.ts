@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { peftConfig, type AdapterSettings } from '../../src/model/peft-config.js';
 import { readPeftAdapter, writePeftAdapter } from '../../src/model/peft.js';
+import type { TaskKind } from '../../src/model/tasks.js';
 import { encodeTensorFile } from '../../src/tensor/encode-file.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { sharedMissing, sharedRoot } from '../support/repo.js';
@@ -16,6 +17,7 @@ const settings: AdapterSettings = {
   targetModules: ['query'],
   modulesToSave: ['classifier'],
 };
+const task = 'text-classification';
 const tensor = (name: string, ...shape: number[]): NamedTensor => ({
   name: `base_model.model.${name}`,
   shape,
@@ -38,7 +40,13 @@ afterEach(() => rm(folder, { recursive: true }));
 describe('an adapter folder', () => {
   it('holds the published file as it is, and comes back as it went', async () => {
     const { bytes } = encodeTensorFile(TENSORS);
-    await writePeftAdapter({ folder: join(folder, 'new'), adapter: bytes, settings, baseModel: 'org/base' });
+    await writePeftAdapter({
+      folder: join(folder, 'new'),
+      adapter: bytes,
+      settings,
+      task,
+      baseModel: 'org/base',
+    });
     expect((await readdir(join(folder, 'new'))).sort()).toEqual([
       'adapter_config.json',
       'adapter_model.safetensors',
@@ -58,14 +66,14 @@ describe('an adapter folder', () => {
         TENSORS.map((each) => ({ ...each, data: each.data.map((x) => x * scale) })),
       );
       await writeFile(published, bytes);
-      await writePeftAdapter({ folder: join(folder, 'out'), adapter: published, settings });
+      await writePeftAdapter({ folder: join(folder, 'out'), adapter: published, settings, task });
       expect(await readFile(join(folder, 'out/adapter_model.safetensors'))).toEqual(bytes);
     }
   });
 
   it('refuses tensors without PEFT’s names', async () => {
     const { bytes } = encodeTensorFile([{ name: 'weight', shape: [1], data: new Float32Array(1) }]);
-    await expect(writePeftAdapter({ folder, adapter: bytes, settings })).rejects.toThrow(
+    await expect(writePeftAdapter({ folder, adapter: bytes, settings, task })).rejects.toThrow(
       /tensor weight has no name that PEFT knows/,
     );
   });
@@ -79,7 +87,7 @@ describe('an adapter folder', () => {
     [{ r: 'two' }, /adapter_config\.json: r:/],
   ])('refuses adapter_config.json with %j', async (changes, message) => {
     const { bytes } = encodeTensorFile(TENSORS);
-    await writePeftAdapter({ folder, adapter: bytes, settings });
+    await writePeftAdapter({ folder, adapter: bytes, settings, task });
     const path = join(folder, 'adapter_config.json');
     const config = JSON.parse(await readFile(path, 'utf8')) as object;
     await writeFile(path, JSON.stringify({ ...config, ...changes }));
@@ -88,7 +96,7 @@ describe('an adapter folder', () => {
 
   it('refuses one factor without the other', async () => {
     const { bytes } = encodeTensorFile(TENSORS.slice(1));
-    await writePeftAdapter({ folder, adapter: bytes, settings });
+    await writePeftAdapter({ folder, adapter: bytes, settings, task });
     await expect(readPeftAdapter(folder)).rejects.toThrow(/A \[missing\] and B \[5, 2\]/);
   });
 });
@@ -97,15 +105,33 @@ describe('peftConfig', () => {
   const names = TENSORS.map(({ name }) => name);
 
   it('has no task type where no head was trained', () => {
-    expect(peftConfig(settings, names.slice(0, 2), null)).toMatchObject({
+    expect(peftConfig(settings, names.slice(0, 2), null, task)).toMatchObject({
       task_type: null,
       modules_to_save: null,
     });
   });
 
+  it.each([
+    ['text-classification', 'SEQ_CLS', null],
+    ['text-regression', 'SEQ_CLS', null],
+    ['token-classification', 'TOKEN_CLS', null],
+    ['causal-lm', 'CAUSAL_LM', 'CAUSAL_LM'],
+  ] as const)('has PEFT’s task type of %s: %s, without a trained head %s', (kind, head, none) => {
+    expect(peftConfig(settings, names, null, kind).task_type).toBe(head);
+    expect(peftConfig(settings, names.slice(0, 2), null, kind).task_type).toBe(none);
+  });
+
+  it('names the classifiers’ heads for classifiers only, as PEFT does', () => {
+    const saved = (kind: TaskKind): unknown =>
+      peftConfig({ ...settings, modulesToSave: ['lm_head'] }, ['base_model.model.lm_head.weight'], null, kind)
+        .modules_to_save;
+    expect(saved('causal-lm')).toEqual(['lm_head']);
+    expect(saved('token-classification')).toEqual(['classifier', 'lm_head', 'score']);
+  });
+
   it('writes whole names where PEFT would understand the short ones differently', () => {
     const means = (targetModules: string[], more: string[] = []): unknown =>
-      peftConfig({ ...settings, targetModules }, [...names, ...more], null).target_modules;
+      peftConfig({ ...settings, targetModules }, [...names, ...more], null, task).target_modules;
     expect(means(['query'])).toEqual(['query']);
     expect(means(['all-linear'])).toEqual([QUERY]);
     expect(means(['query', 'dense'], ['base_model.model.classifier.dense.weight'])).toEqual([QUERY]);
@@ -127,6 +153,7 @@ describe.skipIf(sharedRoot === undefined)(`adapters that PEFT 0.21 saved (${shar
         read,
         tensors.tensors.map(({ name: tensorName }) => tensorName),
         null,
+        task,
       );
       tensors.close();
       // auto_mapping is how PEFT notes the class of a model without a task type.

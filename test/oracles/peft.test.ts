@@ -49,6 +49,7 @@ async function prepare({ architecture, settings }: (typeof MODELS)[number]): Pro
     folder: join(folder, 'adapter'),
     adapter: encodeTensorFile(tensors).bytes,
     settings,
+    task: 'text-classification',
   });
   return { folder, tensors };
 }

@@ -112,7 +112,12 @@ async function prepare(test: Case): Promise<{ home: string; task: object; own: S
     data: tensor.data.map((value) => value + random.normal(0, 0.2)),
   }));
   const adapter = join(home, 'adapter');
-  await writePeftAdapter({ folder: adapter, adapter: encodeTensorFile(tensors).bytes, settings });
+  await writePeftAdapter({
+    folder: adapter,
+    adapter: encodeTensorFile(tensors).bytes,
+    settings,
+    task: bundle.manifest.task.kind,
+  });
   const ints = (rows: readonly (readonly number[])[]) => ({
     dims: [2, 5],
     data: BigInt64Array.from(rows.flat(), BigInt),

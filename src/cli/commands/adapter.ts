@@ -87,17 +87,18 @@ const buildGet: BuildCommand = (context) =>
       const fetched = await withAdmin(coordinatorAddress(command, context), async (admin) => {
         const version = await chooseVersion(admin, runId, flags.adapterVersion);
         const { specJson } = await admin.getRun({ runId });
-        const { lora } = parseRunSpec(JSON.parse(specJson), `run ${runId}`);
+        const { lora, task } = parseRunSpec(JSON.parse(specJson), `run ${runId}`);
         const rank =
           flags.rank === undefined ? undefined : (readValue('number', flags.rank, '--rank') as number);
         const exported = await exportAdapter(admin, runId, { version, lora, rank, silo: flags.siloFolder });
-        return { version, ...exported };
+        return { version, task: task.kind, ...exported };
       });
       await writePeftAdapter({
         folder: flags.out,
         adapter: fetched.bytes,
         settings: fetched.settings,
         baseModel: flags.baseModel ?? null,
+        task: fetched.task,
       });
       const { version, sha256, bytes, settings, merges } = fetched;
       if (flags.json === true)

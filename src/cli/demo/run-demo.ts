@@ -158,6 +158,7 @@ async function runToEnd(demo: Demo, context: CliContext, started: number): Promi
     adapter: adapter.bytes,
     settings: spec.lora,
     baseModel: BASE_MODEL,
+    task: spec.task.kind,
   });
   const summary = summarize({
     run,

@@ -180,6 +180,7 @@ describe('from a JSONL file to a trained adapter, as a silo does it', () => {
         folder,
         adapter: encodeTensorFile(result.tensors).bytes,
         settings: spec.lora,
+        task: spec.task.kind,
       });
       const { tensors } = await loadAdapter(folder);
       const after = await trainer.evaluate({ ...input, adapter: tensors });
