@@ -9,6 +9,7 @@ import {
   formatNumber,
   formatPercent,
   shortModule,
+  tickLabels,
 } from '../../src/web/lib/format.js';
 import { mergeRuns, mergeSeries, mergeTasks, scoresByVersion } from '../../src/web/lib/merge.js';
 import { mayAct } from '../../src/web/lib/roles.js';
@@ -17,6 +18,13 @@ import { rowsInSight } from '../../src/web/lib/rows.js';
 import { EMPTY_FORM, issuesOf, specOfForm, usualTargets } from '../../src/web/lib/run-form.js';
 
 describe('numbers and times', () => {
+  it('labels of an axis have the decimals that one of them needs', () => {
+    const percent = (value: number): string => formatPercent(value, value >= 1 ? 2 : 1);
+    expect(tickLabels([0.4, 0.5, 1], percent)).toEqual(['40 %', '50 %', '100 %']);
+    expect(tickLabels([0.1, 0.25], formatNumber)).toEqual(['0.10', '0.25']);
+    expect(tickLabels([1e-5, 2e-5], formatNumber)).toEqual(['1.00e-5', '2.00e-5']);
+  });
+
   it('are short and say their unit', () => {
     expect([0, 999, 1000, 33_500_000, 2.5e12].map(formatBytes)).toEqual([
       '0 B',

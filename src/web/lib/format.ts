@@ -29,6 +29,17 @@ export function formatNumber(value: number | null): string {
   return value.toFixed(size >= 100 ? 1 : size >= 1 ? 3 : 4);
 }
 
+/** Labels of an axis: as `format` says, without the zeros that end every one of them. */
+export function tickLabels(ticks: readonly number[], format: (value: number) => string): string[] {
+  const parts = ticks.map((tick) => /^(.*\d)\.(\d+)(\D*)$/.exec(format(tick)));
+  const digits = Math.max(0, ...parts.map((part) => part?.[2]?.replace(/0+$/, '').length ?? 0));
+  return parts.map((part, index) => {
+    if (!part) return format(ticks[index] ?? 0);
+    const [, whole = '', decimals = '', unit = ''] = part;
+    return `${whole}${digits > 0 ? `.${decimals.slice(0, digits).padEnd(digits, '0')}` : ''}${unit}`;
+  });
+}
+
 /** `45 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

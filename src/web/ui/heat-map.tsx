@@ -16,6 +16,8 @@ export interface HeatMapProps {
 const ROW = 20;
 const NAMES = 190;
 const COLUMN_NAMES = 74;
+/** Room for the slanted name of the last column. */
+const SLANT = 64;
 
 interface Cell {
   readonly row: number;
@@ -29,9 +31,14 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [at, setAt] = useState<Cell>();
   const names = Math.min(NAMES, Math.max(96, width * 0.28));
-  const cell = Math.max(3, Math.min(40, (width - names - 2) / Math.max(1, columns.length)));
-  const top = cell >= 14 ? COLUMN_NAMES : 22;
-  const size = { width: Math.ceil(names + cell * columns.length + 2), height: top + ROW * rows.length + 2 };
+  const cell = Math.max(3, Math.min(40, (width - names - SLANT) / Math.max(1, columns.length)));
+  const slanted = cell >= 14;
+  const top = slanted ? COLUMN_NAMES : 22;
+  const right = slanted ? SLANT : 2;
+  const size = {
+    width: Math.ceil(names + cell * columns.length + right),
+    height: top + ROW * rows.length + 2,
+  };
   const max = values.flat().reduce<number>((most, value) => Math.max(most, value ?? 0), 0);
 
   useEffect(() => {

@@ -3,6 +3,7 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
+import { tickLabels } from '../lib/format.ts';
 import { useSize } from './use-size.ts';
 
 export interface Line {
@@ -101,6 +102,8 @@ function Plot(props: LineChartProps): JSX.Element {
   const cursor = at === undefined ? undefined : xs[at];
   const move = (step: number): void =>
     setAt((before) => Math.max(0, Math.min(xs.length - 1, (before ?? (step > 0 ? -1 : xs.length)) + step)));
+  const yTicks = y.ticks(5);
+  const yLabels = tickLabels(yTicks, format);
   const ticks = x.ticks(Math.min(8, Math.max(2, width / 80))).filter(Number.isInteger);
 
   return (
@@ -124,11 +127,11 @@ function Plot(props: LineChartProps): JSX.Element {
     >
       {width > 0 && (
         <svg width={width} height={HEIGHT} aria-hidden="true">
-          {y.ticks(5).map((tick) => (
+          {yTicks.map((tick, index) => (
             <g key={tick} transform={`translate(0 ${y(tick)})`}>
               <line class="grid" x1={MARGIN.left} x2={width - MARGIN.right} />
               <text class="tick" x={MARGIN.left - 8} dy="0.32em" text-anchor="end">
-                {format(tick)}
+                {yLabels[index]}
               </text>
             </g>
           ))}
