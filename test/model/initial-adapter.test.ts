@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openBundle, type Bundle } from '../../src/model/bundle.js';
 import { openCheckpoint } from '../../src/model/checkpoint.js';
-import { initialAdapter } from '../../src/model/initial-adapter.js';
+import { continuedAdapter, initialAdapter } from '../../src/model/initial-adapter.js';
 import { encodeTensorFile } from '../../src/tensor/encode-file.js';
+import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { tinyBundle, tinyCheckpoint } from './tiny-bundle.js';
 
 const spec = {
@@ -71,5 +72,71 @@ describe('initialAdapter', () => {
         name.endsWith('1.attention.self.query.lora_A.weight'),
       )!.data;
     expect(query(['query'])).toEqual(query(['key', 'query', 'value']));
+  });
+});
+
+describe('continuedAdapter', () => {
+  /** As if trained elsewhere: no number is that of version 0 of a new run. */
+  const trained = (changes: Partial<typeof spec> = {}): NamedTensor[] =>
+    initialAdapter(bundle, { ...spec, ...changes }, 3).map((tensor) => ({
+      ...tensor,
+      data: tensor.data.map((value, i) => value + (i + 1) / 64),
+    }));
+
+  it('is the given adapter, in the order of a new one', () => {
+    const existing = trained();
+    const continued = continuedAdapter(bundle, spec, [...existing].reverse());
+    expect(continued).toEqual(existing);
+    expect(encodeTensorFile(continued).sha256).toBe(encodeTensorFile(existing).sha256);
+  });
+
+  it('has the bundle’s head where the given one has none', () => {
+    const existing = trained({ modulesToSave: [] });
+    const fresh = new Map(initialAdapter(bundle, spec, 9).map((tensor) => [tensor.name, tensor]));
+    const continued = continuedAdapter(bundle, spec, existing);
+    expect(continued.map(({ name }) => name)).toEqual([...fresh.keys()]);
+    for (const tensor of continued)
+      expect(tensor).toEqual(existing.find(({ name }) => name === tensor.name) ?? fresh.get(tensor.name));
+  });
+
+  it.each([
+    [
+      'fewer modules',
+      { targetModules: ['query'] },
+      'tensor_name',
+      /has no .*output\.dense.*lora\.targetModules/,
+    ],
+    [
+      'more modules',
+      { targetModules: [...spec.targetModules, 'key'] },
+      'tensor_name',
+      /has .*attention\.self\.key\.lora_[AB]\.weight, which the run does not train/,
+    ],
+    [
+      'another rank',
+      { rank: 4 },
+      'tensor_shape',
+      /lora_A\.weight of shape \[4, 16\]; the run needs \[8, 16\]: its lora\.rank/,
+    ],
+  ])('refuses one with %s', (_, changes, code, message) => {
+    const attempt = (): unknown => continuedAdapter(bundle, spec, trained(changes));
+    expect(attempt).toThrow(expect.objectContaining({ code }));
+    expect(attempt).toThrow(message);
+  });
+
+  it('refuses a head that the run does not train', () => {
+    const attempt = (): unknown => continuedAdapter(bundle, { ...spec, modulesToSave: [] }, trained());
+    expect(attempt).toThrow(
+      /has base_model\.model\.classifier\.\w+, which the run does not train.*lora\.modulesToSave/,
+    );
+  });
+
+  it('refuses a head of another number of classes', () => {
+    const existing = trained().map((tensor) =>
+      tensor.name.endsWith('classifier.bias') ? { ...tensor, shape: [2], data: new Float32Array(2) } : tensor,
+    );
+    expect(() => continuedAdapter(bundle, spec, existing)).toThrow(
+      /classifier\.bias of shape \[2\]; the run needs \[3\]/,
+    );
   });
 });
