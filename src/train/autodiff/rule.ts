@@ -9,6 +9,9 @@ export type Gradients = readonly (string | undefined)[];
 /** Emits the nodes that turn gradients of a node's outputs into gradients of its inputs. */
 export type GradientRule = (call: Call) => Gradients;
 
+/** What rules refuse whose gradient is a Reshape, which can say that a dimension is 0 from opset 14 on (allowzero). */
+export const NO_EMPTY_BELOW_14 = 'below opset 14: empty tensors';
+
 /** One line of the table: which operator, from which version of it on, and what to emit. */
 export interface OpRule {
   readonly op: string;

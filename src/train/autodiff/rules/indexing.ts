@@ -1,6 +1,6 @@
 import { int } from '../../ir/attributes.js';
 import { positiveAxis, type Extent } from '../../shapes/extent.js';
-import type { Call, GradientRule, OpRule } from '../rule.js';
+import { NO_EMPTY_BELOW_14, type Call, type GradientRule, type OpRule } from '../rule.js';
 
 /**
  * Adds updates [pre, n, post] into zeros [pre, rows, post] at the rows that `index` [n] names (negative: from the end).
@@ -112,7 +112,7 @@ const gatherND: GradientRule = (call) => {
 };
 
 export const indexingRules: readonly OpRule[] = [
-  { op: 'Gather', versions: [1, 11, 13], gradient: gather },
+  { op: 'Gather', versions: [1, 11, 13], gradient: gather, refuses: [NO_EMPTY_BELOW_14] },
   {
     op: 'GatherElements',
     versions: [11, 13],
@@ -123,6 +123,6 @@ export const indexingRules: readonly OpRule[] = [
     op: 'GatherND',
     versions: [11, 12, 13],
     gradient: gatherND,
-    refuses: ['index tuples of a length known only at run time'],
+    refuses: ['index tuples of a length known only at run time', NO_EMPTY_BELOW_14],
   },
 ];

@@ -1,5 +1,5 @@
 import { positiveAxis } from '../../shapes/extent.js';
-import type { GradientRule, OpRule } from '../rule.js';
+import { NO_EMPTY_BELOW_14, type GradientRule, type OpRule } from '../rule.js';
 
 const passThrough: GradientRule = (call) => [call.dy()];
 
@@ -93,12 +93,27 @@ export const shapeRules: readonly OpRule[] = [
   { op: 'Dropout', versions: [7, 10, 12, 13, 22], gradient: dropout, refuses: ['training mode'] },
   { op: 'Cast', versions: [6, 9, 13, 19, 21, 23, 24, 25], gradient: cast },
   { op: 'Reshape', versions: [5, 13, 14, 19, 21, 23, 24, 25], gradient: restoreShape },
-  { op: 'Squeeze', versions: [1, 11, 13, 21, 23, 24, 25], gradient: restoreShape },
-  { op: 'Unsqueeze', versions: [1, 11, 13, 21, 23, 24, 25], gradient: restoreShape },
-  { op: 'Flatten', versions: [1, 9, 11, 13, 21, 23, 24, 25], gradient: restoreShape },
+  {
+    op: 'Squeeze',
+    versions: [1, 11, 13, 21, 23, 24, 25],
+    gradient: restoreShape,
+    refuses: [NO_EMPTY_BELOW_14],
+  },
+  {
+    op: 'Unsqueeze',
+    versions: [1, 11, 13, 21, 23, 24, 25],
+    gradient: restoreShape,
+    refuses: [NO_EMPTY_BELOW_14],
+  },
+  {
+    op: 'Flatten',
+    versions: [1, 9, 11, 13, 21, 23, 24, 25],
+    gradient: restoreShape,
+    refuses: [NO_EMPTY_BELOW_14],
+  },
   { op: 'Transpose', versions: [1, 13, 21, 23, 24, 25], gradient: transpose },
   { op: 'Expand', versions: [8, 13], gradient: expand },
-  { op: 'Tile', versions: [6, 13], gradient: tile },
+  { op: 'Tile', versions: [6, 13], gradient: tile, refuses: [NO_EMPTY_BELOW_14] },
   { op: 'Concat', versions: [4, 11, 13], gradient: concat },
   { op: 'Split', versions: [2, 11, 13, 18], gradient: split },
   {
