@@ -13,6 +13,9 @@ const layers = (...which) =>
     ].map((module) => `layer.${layer}.${module}`),
   );
 
+const queryValue = (...which) =>
+  which.flatMap((layer) => ['query', 'value'].map((module) => `layer.${layer}.attention.self.${module}`));
+
 const consensus = { method: 'fedrot', options: { start: 'consensus' } };
 const paper = ['fedit', 'flexlora', 'ffa', 'rolora', 'fedrot'];
 const dirichlet = (alpha) => ({ kind: 'dirichlet', alpha });
@@ -37,6 +40,23 @@ export const STUDIES = [
     sets: { banking77: { maxTest: 1540, maxTokens: 64 } },
     study: {
       targetModules: layers(4, 5),
+      rank: 4,
+      scale: 2,
+      silos: 10,
+      partition: dirichlet(0.5),
+      methods: ['fedit', 'fedrot-exact'],
+      optimizer: adamw(0.01),
+      localSteps: 30,
+      rounds: 6,
+      seeds,
+    },
+  },
+  {
+    key: 'one-shot-query-value',
+    part: 'full',
+    sets: { banking77: { maxTest: 1540, maxTokens: 64 } },
+    study: {
+      targetModules: queryValue(4, 5),
       rank: 4,
       scale: 2,
       silos: 10,
@@ -196,9 +216,7 @@ export const STUDIES = [
     part: 'full',
     sets: { sst2: small, agnews: small, snli: small, banking77: small },
     study: {
-      targetModules: ['layer.4', 'layer.5'].flatMap((layer) =>
-        ['query', 'value'].map((module) => `${layer}.attention.self.${module}`),
-      ),
+      targetModules: queryValue(4, 5),
       rank: 4,
       scale: 2,
       minExamples: 10,

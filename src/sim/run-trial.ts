@@ -26,6 +26,8 @@ export interface TrialPlace {
   readonly maxTokens: number;
   readonly trainer: Trainer;
   readonly memo: Memo;
+  /** Ends the trial after the step under way; it then rejects with cancelled. */
+  readonly signal?: AbortSignal | undefined;
   /** Called after every round. */
   readonly onRound?: (round: number) => void;
 }
@@ -92,13 +94,20 @@ export async function runTrial(id: string, trial: Trial, place: TrialPlace): Pro
   const parts = siloParts(trial, data);
   const versions: VersionResult[] = [];
   const started = performance.now();
+  const stoppable = place.signal === undefined ? {} : { signal: place.signal };
   let failures = 0;
 
   const evaluate = async (version: number, tensors: readonly NamedTensor[]) => {
     const { every, last } = { every: trial.evaluateEvery, last: trial.rounds };
     if (version > 1 && version !== last && version % every !== 0) return { accuracy: null, loss: null };
     const score = async (): Promise<{ accuracy: number; loss: number }> => {
-      const { accuracy, loss } = await trainer.evaluate({ bundle, spec, adapter: tensors, data: data.test });
+      const { accuracy, loss } = await trainer.evaluate({
+        bundle,
+        spec,
+        adapter: tensors,
+        data: data.test,
+        ...stoppable,
+      });
       return { accuracy, loss };
     };
     if (version > 1) return score();
@@ -126,6 +135,7 @@ export async function runTrial(id: string, trial: Trial, place: TrialPlace): Pro
         instructions,
         round,
         seed,
+        ...stoppable,
       });
       return { tensors, rest: { examples, loss: metrics.loss } };
     };

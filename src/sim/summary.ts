@@ -16,7 +16,7 @@ export interface MethodSummary {
   /** Of the same seed: this method minus the baseline; absent for the baseline itself. */
   readonly firstDifference: Statistic | undefined;
   readonly finalDifference: Statistic | undefined;
-  /** Means over the rounds after the first, and over the seeds; squared, relative to ‖ΔW*‖². */
+  /** Means over the rounds after the first (of the first where it is the only one), and over the seeds; squared, relative to ‖ΔW*‖². */
   readonly squaredError: Statistic | undefined;
   readonly squaredErrorFedit: Statistic | undefined;
   readonly squaredErrorBound: Statistic | undefined;
@@ -38,8 +38,11 @@ const last = (result: TrialResult): number | null =>
 const first = (result: TrialResult): number | null =>
   result.versions.find(({ version }) => version === 1)?.accuracy ?? null;
 
-const after = (result: TrialResult, measure: Measure): number | undefined =>
-  statistic(result.versions.filter(({ version }) => version > 1).map((one) => one[measure]))?.mean;
+/** Mean over the rounds after the first; of the first where there is no other. */
+function after({ trial, versions }: TrialResult, measure: Measure): number | undefined {
+  const from = Math.min(2, trial.rounds);
+  return statistic(versions.filter(({ version }) => version >= from).map((one) => one[measure]))?.mean;
+}
 
 function group<T>(items: readonly T[], key: (item: T) => string): T[][] {
   const groups = new Map<string, T[]>();

@@ -11,8 +11,8 @@ interface Hooks {
 }
 
 /**
- * Does all jobs on so many threads, each taking the next one when it is free. The first failure, or the signal, ends all of them at once:
- * what was done before has been told already. Throws that failure; cancelled.
+ * Does all jobs on so many threads, each taking the next one when it is free. The first failure, or the signal, ends all of them after the
+ * step under way: what was done before has been told already. Throws that failure; cancelled.
  */
 export async function performJobs(
   jobs: readonly Job[],
@@ -21,9 +21,11 @@ export async function performJobs(
   hooks: Hooks,
 ): Promise<void> {
   const waiting = [...jobs];
-  const threads: Worker[] = [];
+  const threads: { readonly worker: Worker; readonly exited: Promise<void> }[] = [];
   const ended = new AbortController();
-  const stop = (): void => ended.abort(new FedrotError('cancelled', 'the study was stopped'));
+  const stop = (): void => {
+    ended.abort(new FedrotError('cancelled', 'the study was stopped'));
+  };
   hooks.signal?.addEventListener('abort', stop, { once: true });
   if (hooks.signal?.aborted === true) stop();
   try {
@@ -31,13 +33,20 @@ export async function performJobs(
     await Promise.all(
       Array.from({ length: count }, () => {
         const worker = new Worker(workerUrl(import.meta.url, './study-worker.js'), { workerData: setup });
-        threads.push(worker);
+        const exited = new Promise<void>((done) => {
+          worker.once('exit', () => {
+            done();
+          });
+        });
+        threads.push({ worker, exited });
         return serve(worker, () => waiting.shift(), hooks, ended.signal);
       }),
     );
   } finally {
     hooks.signal?.removeEventListener('abort', stop);
-    await Promise.all(threads.map((worker) => worker.terminate()));
+    waiting.length = 0;
+    for (const { worker } of threads) worker.postMessage('end');
+    await Promise.all(threads.map(({ exited }) => exited));
   }
 }
 

@@ -37,16 +37,21 @@ export class Workshop {
     this.#memo = new Memo(join(setup.cache, 'shared'));
   }
 
-  async run(id: string, trial: Trial, onRound: (round: number) => void): Promise<TrialResult> {
+  async run(
+    id: string,
+    trial: Trial,
+    onRound: (round: number) => void,
+    signal?: AbortSignal,
+  ): Promise<TrialResult> {
     const place = await this.#dataOf(trial.data);
-    return runTrial(id, trial, { ...place, memo: this.#memo, onRound });
+    return runTrial(id, trial, { ...place, memo: this.#memo, onRound, signal });
   }
 
   /**
    * Scores all examples once, in a fixed order, with a store that keeps what the frozen layers give: trials then read the very same
    * numbers, whichever comes first. Does nothing where that file is there, or where there is nothing to keep.
    */
-  async prepare(trial: Trial): Promise<void> {
+  async prepare(trial: Trial, signal?: AbortSignal): Promise<void> {
     const { bundle, data, maxTokens } = await this.#dataOf(trial.data);
     const spec = trialSpec({ ...trial, batchSize: PREPARE_ROWS }, bundle, maxTokens);
     const opened: { writer?: ActivationWriter } = {};
@@ -58,7 +63,9 @@ export class Workshop {
     const trainer = new LocalTrainer({ open: pool.opener('prepare', openStore), threads: 1 });
     const adapter = initialAdapter(bundle, spec.lora, 0);
     const { train, test } = data;
-    const score = (data: DataPart): Promise<unknown> => trainer.evaluate({ bundle, spec, adapter, data });
+    const stoppable = signal === undefined ? {} : { signal };
+    const score = (data: DataPart): Promise<unknown> =>
+      trainer.evaluate({ bundle, spec, adapter, data, ...stoppable });
     try {
       // The first evaluation opens the session, and with it the store.
       await score({ ...test, examples: test.examples.slice(0, 1) });
