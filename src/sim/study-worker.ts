@@ -32,10 +32,14 @@ async function perform(job: Job): Promise<WorkerReply> {
 }
 
 /** A thread that is terminated inside ONNX Runtime takes the process with it: it ends by itself, after the step under way. */
-function end(): void {
+const end = (): void => {
   stop.abort();
-  void last.then(() => workshop.close()).then(() => port.close());
-}
+  void last
+    .then(() => workshop.close())
+    .then(() => {
+      port.close();
+    });
+};
 
 port.on('message', (job: Job | 'end') => {
   if (job === 'end') end();
