@@ -437,7 +437,7 @@ export const TARGETS = {
     words: ['.', '-', '_', '\n', '0'],
     run: verifyHeaders,
   },
-  'tokens, fingerprints, proxies': {
+  'small texts': {
     share: 1,
     corpus: bytesOf(
       `token ${newToken('fedrot-enrol')}`,
