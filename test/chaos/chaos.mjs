@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeBundle } from './bundle.mjs';
+import { makeAuthority } from './federation.mjs';
 import { planOf } from './plan.mjs';
 import { runSeed, undisturbedVersions } from './run-seed.mjs';
 
@@ -38,14 +39,14 @@ const say = (result) => {
 if (values.out) writeFileSync(values.out, '');
 const shared = mkdtempSync(join(tmpdir(), 'fedrot-chaos-'));
 const began = performance.now();
-const bundle = await makeBundle(shared);
-const undisturbed = await undisturbedVersions(bundle);
+const given = { bundle: await makeBundle(shared), pki: await makeAuthority(join(shared, 'authority')) };
+const undisturbed = await undisturbedVersions(given);
 const results = [];
 let next = from;
 
 async function worker() {
   while (next < from + seeds) {
-    const { versions: _same, ...result } = await runSeed(planOf(next++), bundle, undisturbed, values);
+    const { versions: _same, ...result } = await runSeed(planOf(next++), given, undisturbed, values);
     results.push(result);
     say(result);
   }

@@ -1,5 +1,5 @@
 // A coordinator and its silos as processes, on a folder of their own; one run from creation to its end.
-import { readFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { startProxy } from './proxy.mjs';
@@ -43,18 +43,19 @@ export class Federation {
   silos = new Map();
   proxies = new Map();
 
-  static async start(folder, bundle) {
+  static async start(folder, given) {
     const federation = new Federation();
-    await federation.#start(folder, bundle);
+    await federation.#start(folder, given);
     return federation;
   }
 
-  async #start(folder, bundle) {
+  async #start(folder, { bundle, pki }) {
     mkdirSync(folder, { recursive: true });
     this.folder = folder;
     this.bundle = bundle;
     this.port = await freePort();
     this.data = join(folder, 'coordinator');
+    cpSync(pki, join(this.data, 'pki'), { recursive: true });
     const config = join(folder, 'coordinator.json');
     writeFileSync(
       config,
@@ -149,6 +150,32 @@ export class Federation {
     await this.coordinator?.stop();
     for (const proxy of this.proxies.values()) proxy.close();
   }
+}
+
+/** An authority that is a day old: a clock that is set back by an hour is not before its time. */
+export async function makeAuthority(folder) {
+  mkdirSync(folder, { recursive: true });
+  const data = join(folder, 'data');
+  const daemon = new Daemon(
+    'authority',
+    [
+      'coordinator',
+      '--json',
+      '--data-folder',
+      data,
+      '--grpc-port',
+      '0',
+      '--http-port',
+      '0',
+      '--log-format',
+      'json',
+    ],
+    { preload: 'faults', controlFile: join(folder, 'control') },
+  );
+  daemon.set({ offsetMs: -86_400_000 });
+  await daemon.start();
+  await daemon.stop();
+  return join(data, 'pki');
 }
 
 const { createHash } = await import('node:crypto');

@@ -9,13 +9,13 @@ import { storm } from './storm.mjs';
 
 const END_MS = 90_000;
 
-export async function runSeed(plan, bundle, undisturbed, { keep = false } = {}) {
+export async function runSeed(plan, given, undisturbed, { keep = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), `fedrot-chaos-${plan.seed}-`));
   const began = performance.now();
   let federation;
   let verdict = { problems: [], comparable: false };
   try {
-    federation = await Federation.start(folder, bundle);
+    federation = await Federation.start(folder, given);
     const runId = await federation.createRun(plan.rounds);
     await storm(federation, plan);
     const run = await federation.finished(runId, END_MS);
@@ -49,9 +49,9 @@ function writeLogs(folder, { coordinator, silos }, plan, verdict) {
 }
 
 /** Hashes of the versions of a run in which nothing goes wrong. */
-export async function undisturbedVersions(bundle) {
+export async function undisturbedVersions(given) {
   const calm = { ...planOf(1), seed: 0, faults: [] };
-  const { ok, versions, problems } = await runSeed(calm, bundle, undefined);
+  const { ok, versions, problems } = await runSeed(calm, given, undefined);
   if (!ok) throw new Error(`the undisturbed run failed: ${problems.join('; ')}`);
   if (versions.length !== calm.rounds.count + 1)
     throw new Error(`${SILOS.length} silos, but ${versions.length} versions`);
