@@ -95,6 +95,16 @@ const ENTRIES: readonly Entry[] = [
     load: () => import('./commands/completion.js'),
   },
   {
+    name: 'backup',
+    summary: "copy a coordinator's data while it runs",
+    load: () => import('./commands/backup.js'),
+  },
+  {
+    name: 'restore',
+    summary: "make a coordinator's data folder from a backup",
+    load: () => import('./commands/restore.js'),
+  },
+  {
     name: 'demo',
     summary: 'the whole thing on this machine, on real e-mails',
     load: () => import('./commands/demo.js'),
