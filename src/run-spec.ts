@@ -181,7 +181,71 @@ export const roundsSchema = z.strictObject({
     .max(1000)
     .default(3)
     .describe('how often a round that missed its quorum is tried before the run fails'),
+  ask: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('a round asks so many of the connected trainers, chosen by `sampling`; all by default'),
+  updates: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe(
+      'a round closes as soon as so many updates are in; when everyone who was asked has answered by default. Fewer than `ask` is over-selection: the slowest are not waited for',
+    ),
+  sampling: z
+    .enum(['uniform', 'examples', 'round-robin'])
+    .default('uniform')
+    .describe(
+      'how `ask` silos are chosen: all alike, more often the more examples they have, or in turn; the same seed chooses the same ones',
+    ),
+  deadlineFactor: z
+    .number()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe(
+      'a round ends at so many times the median time in which silos answered in the rounds before; deadlineMs is the longest, and that of the first round',
+    ),
+  setAside: z
+    .strictObject({
+      failures: z
+        .int()
+        .min(0)
+        .max(1000)
+        .default(3)
+        .describe(
+          'a silo that failed, or missed the deadline, so often in a row is not asked any more; 0 never',
+        ),
+      forMs: z
+        .int()
+        .min(1000)
+        .max(30 * 86_400_000)
+        .default(10 * 60_000)
+        .describe('it is asked again after so many milliseconds, or when it connects anew'),
+    })
+    .prefault({})
+    .describe('silos that fail again and again'),
 });
+
+/** What must hold between the keys of `rounds`. */
+function checkRounds(
+  { minSilos, ask, updates }: z.output<typeof roundsSchema>,
+  context: z.RefinementCtx,
+): void {
+  const refuse = (key: string, message: string): void => {
+    context.addIssue({ code: 'custom', path: [key], message });
+  };
+  if (updates !== undefined && updates < minSilos)
+    refuse('updates', `${updates} is fewer than minSilos (${minSilos}): no round could be published`);
+  if (ask !== undefined && ask < Math.max(minSilos, updates ?? 0))
+    refuse(
+      'ask',
+      `${ask} is fewer than the updates that a round needs (${Math.max(minSilos, updates ?? 0)})`,
+    );
+}
 
 const serverRate = z
   .number()
@@ -295,7 +359,7 @@ export const runSpecSchema = z.strictObject({
   lora: loraSchema.prefault({}),
   training: trainingSchema.prefault({}),
   aggregation: aggregationSchema.prefault({}),
-  rounds: roundsSchema.prefault({}),
+  rounds: roundsSchema.prefault({}).superRefine(checkRounds),
   evaluation: z
     .strictObject({
       every: z

@@ -4,6 +4,7 @@ import type { Hono } from 'hono';
 import { systemClock, type Clock } from '../clock.js';
 import { asFedrotError } from '../errors.js';
 import { silentLogger, type Logger } from '../log.js';
+import type { ProtocolRange } from '../rpc/protocol.js';
 import type { CallEnd } from '../rpc/interceptors.js';
 import { isLoopback } from '../pki/loopback.js';
 import { createRpcServer, type RpcServer } from '../rpc/server.js';
@@ -50,6 +51,8 @@ export interface StartOptions {
   readonly aggregate?: Aggregate;
   /** Told to silos, e.g. 0.1.0. */
   readonly softwareVersion?: string;
+  /** Default PROTOCOL: what this fedrot speaks. */
+  readonly protocol?: ProtocolRange;
   /** Adds routes to the HTTP server. */
   readonly extendHttp?: (app: Hono<CallerVariables>, coordinator: Coordinator) => void;
   /** Default: runs are not started over HTTP. */
@@ -139,7 +142,7 @@ export async function startCoordinator(
       }),
     };
     const rpc = createRpcServer({
-      silo: createSiloService({ coordinator, identity, softwareVersion, audit }),
+      silo: createSiloService({ coordinator, identity, softwareVersion, audit, protocol: options.protocol }),
       admin: createAdminService({ ...adminOptions, identity }),
       enrol: createEnrolService(access, audit),
       transport: {

@@ -66,6 +66,7 @@ export function planOf(seed) {
       minSilos: strict ? 3 : 2,
       deadlineMs: strict ? 20_000 : 3000,
       maxAttempts: 1000,
+      setAside: { forMs: 1500 },
     },
   };
 }

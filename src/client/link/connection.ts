@@ -5,6 +5,7 @@ import type { Logger } from '../../log.js';
 import type { ClientTransportOptions, ConnectProxy } from '../../rpc/channel-options.js';
 import { createSiloClient, type RpcClient } from '../../rpc/client.js';
 import type { ClientSecurity } from '../../rpc/credentials.js';
+import { PROTOCOL, requireSpoken, type ProtocolRange } from '../../rpc/protocol.js';
 import type { RegisterRequestInput } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
 import type { RegisterResponse } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
 import {
@@ -18,9 +19,6 @@ import type { SiloCalls } from '../../rpc/services.js';
 import { fromServiceError } from '../../rpc/status.js';
 import { sleep } from '../sleep.js';
 import { journalled, outgoing } from './journalled.js';
-
-/** The protocol versions that this software speaks. */
-const PROTOCOL = { protocolMin: 1, protocolMax: 1 } as const;
 
 /** A coordinator that restarts is found again within seconds; a thousand silos do not come at once. */
 export const LINK_RETRY: RetryPolicy = { ...RETRY_FOR_EVER, maxMs: 10_000 };
@@ -40,6 +38,8 @@ export interface ConnectionOptions {
   readonly journal?: Journal;
   /** Default LINK_RETRY. */
   readonly retry?: RetryPolicy;
+  /** Default PROTOCOL. */
+  readonly protocol?: ProtocolRange;
 }
 
 /**
@@ -139,23 +139,27 @@ export class Connection {
   }
 
   #register(): Promise<RegisterResponse> {
-    const { identity, journal, address } = this.#options;
+    const { identity, journal, address, protocol = PROTOCOL } = this.#options;
     if (journal === undefined) return this.#attempt();
-    return journalled(journal, outgoing('registration', address, {}, [{ ...identity, ...PROTOCOL }]), () =>
-      this.#attempt(),
+    return journalled(
+      journal,
+      outgoing('registration', address, {}, [
+        { ...identity, protocolMin: protocol.min, protocolMax: protocol.max },
+      ]),
+      () => this.#attempt(),
     );
   }
 
   async #attempt(): Promise<RegisterResponse> {
-    const { identity, logger, address } = this.#options;
+    const { identity, logger, address, protocol = PROTOCOL } = this.#options;
     for (let failures = 1; ; failures++) {
       try {
-        const session = await this.calls.register({ ...identity, ...PROTOCOL });
-        if (session.protocol !== PROTOCOL.protocolMax)
-          throw new FedrotError(
-            'protocol_version',
-            `the coordinator (${session.softwareVersion}) chose protocol ${session.protocol}, this silo speaks ${PROTOCOL.protocolMax}`,
-          );
+        const session = await this.calls.register({
+          ...identity,
+          protocolMin: protocol.min,
+          protocolMax: protocol.max,
+        });
+        requireSpoken(session.protocol, protocol, session.softwareVersion);
         this.#session = session;
         this.#everRegistered = true;
         logger.info({ address, coordinator: session.softwareVersion }, 'registered with the coordinator');

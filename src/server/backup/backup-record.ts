@@ -9,7 +9,12 @@ export const backupRecordSchema = z.strictObject({
   /** Unix epoch, ms. */
   createdMs: z.int().min(0),
   files: z.record(
-    z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, 'must be a path below the folder'),
+    z
+      .string()
+      .regex(
+        /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/,
+        'must be a path below the folder',
+      ),
     z.string().regex(/^[0-9a-f]{64}$/),
   ),
 });

@@ -11,6 +11,7 @@ import type { CoordinatorConfig } from '../config.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
+import { newStanding } from '../round/standing.js';
 import { initialState, type RunState } from '../round/state.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
@@ -92,7 +93,7 @@ export class Coordinator {
       clock: options.clock,
       logger: options.logger,
       heartbeatIntervalMs: options.config.heartbeatIntervalMs,
-      onJoin: (silo, role) => this.#joined(silo, role),
+      onJoin: (record) => this.#joined(record),
       onLeave: (silo) => this.#left(silo),
     });
   }
@@ -127,6 +128,7 @@ export class Coordinator {
     const state = initialState(runId, spec, {
       trainers: namesOf('trainer'),
       evaluators: namesOf('evaluator'),
+      standings: connected.map(({ silo, examples }) => newStanding(silo, examples)),
     });
     await this.store.createRun({ runId, spec, createdMs, state, initial });
     this.logger.info(
@@ -147,8 +149,9 @@ export class Coordinator {
     const now = this.silos.connected();
     const isIn = (records: readonly SiloRecord[], silo: string): boolean =>
       records.some((record) => record.silo === silo);
-    for (const { silo, role } of now)
-      if (!isIn(before, silo) && admits(run.spec, silo)) await run.send({ type: 'join', silo, role });
+    for (const { silo, role, examples } of now)
+      if (!isIn(before, silo) && admits(run.spec, silo))
+        await run.send({ type: 'join', silo, role, examples });
     for (const { silo } of before) if (!isIn(now, silo)) await run.send({ type: 'leave', silo });
   }
 
@@ -251,8 +254,8 @@ export class Coordinator {
     }
   }
 
-  async #joined(silo: string, role: SiloRole): Promise<void> {
-    await Promise.all(this.#activeOf(silo).map((run) => run.send({ type: 'join', silo, role })));
+  async #joined({ silo, role, examples }: SiloRecord): Promise<void> {
+    await Promise.all(this.#activeOf(silo).map((run) => run.send({ type: 'join', silo, role, examples })));
   }
 
   async #left(silo: string): Promise<void> {

@@ -29,7 +29,7 @@ export interface SiloRegistryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly heartbeatIntervalMs: number;
-  readonly onJoin: (silo: string, role: SiloRole) => Promise<void>;
+  readonly onJoin: (record: SiloRecord) => Promise<void>;
   readonly onLeave: (silo: string) => Promise<void>;
 }
 
@@ -95,7 +95,7 @@ export class SiloRegistry {
     };
     await store.saveSilo(record);
     this.#entries.set(silo, { record, connected: true, goneAtMs: this.#deadline() });
-    await onJoin(silo, role);
+    await onJoin(record);
     return record.sessionId;
   }
 

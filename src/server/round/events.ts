@@ -12,6 +12,8 @@ export type RunEvent =
       readonly at: number;
       readonly silo: string;
       readonly role: 'trainer' | 'evaluator';
+      /** Training examples at hand, where it said so. */
+      readonly examples?: number;
     }
   | { readonly type: 'leave'; readonly at: number; readonly silo: string }
   | {

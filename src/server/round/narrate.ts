@@ -25,6 +25,8 @@ export const LOG_KINDS = {
   'adapter.rollback-failed': 'error',
   'silo.joined': 'info',
   'silo.left': 'warn',
+  'silo.set-aside': 'warn',
+  'silo.back': 'info',
   'update.accepted': 'info',
   'update.refused': 'warn',
   'task.failed': 'warn',
@@ -61,6 +63,7 @@ export function narrate(before: RunState, event: RunEvent, result: Step): readon
         ]
       : []),
     ...effects.flatMap((effect) => tellEffect(after, effect)),
+    ...tellStandings(before, after),
     ...tellChange(before, after),
   ];
 }
@@ -156,6 +159,26 @@ function tellEffect({ round }: RunState, effect: Effect): LogLine[] {
       },
     ];
   return [];
+}
+
+function tellStandings(before: RunState, after: RunState): LogLine[] {
+  if (before.standings === after.standings) return [];
+  return after.standings.flatMap(({ silo, failures, asideUntilMs, reason }): LogLine[] => {
+    const was = before.standings.find((standing) => standing.silo === silo)?.asideUntilMs ?? 0;
+    const { round } = after;
+    if (asideUntilMs > 0 && was !== asideUntilMs)
+      return [
+        {
+          kind: 'silo.set-aside',
+          round,
+          silo,
+          message: `${silo} is set aside after ${plural(failures, 'failure')} in a row (${reason}); asked again from ${new Date(asideUntilMs).toISOString()}, or when it connects anew`,
+        },
+      ];
+    return was > 0 && asideUntilMs === 0
+      ? [{ kind: 'silo.back', round, silo, message: `${silo} is asked again` }]
+      : [];
+  });
 }
 
 function tellChange(before: RunState, after: RunState): LogLine[] {

@@ -36,5 +36,7 @@ export function nextWakeMs(state: RunState): number | undefined {
   if (state.phase === 'done') return undefined;
   const times = state.evaluations.map((task) => task.deadlineMs);
   if (state.dueMs > 0) times.push(state.dueMs);
+  // Whoever was set aside may be what the run waits for.
+  for (const { asideUntilMs } of state.standings) if (asideUntilMs > 0) times.push(asideUntilMs);
   return times.length === 0 ? undefined : Math.min(...times);
 }

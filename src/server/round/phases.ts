@@ -1,5 +1,7 @@
 import { awaitedEvaluations } from './evaluation.js';
 import type { Effect, Step } from './effects.js';
+import { sample } from './sample.js';
+import { askable, noteAsked, noteFailure, roundTimeMs, setAside } from './standing.js';
 import { attemptDelayMs } from './retry.js';
 import { earlyStop } from './scores.js';
 import { lastVersion, type Outcome, type RunState, type TaskState } from './state.js';
@@ -35,7 +37,11 @@ export function advance(state: RunState, at: number): Step {
   if (isHeld(state)) return { state, effects: [] };
   if (attainableUpdates(state) < minSilos(state)) {
     const have = `${state.trainers.length} of ${minSilos(state)} trainers connected`;
-    const reason = isRoundOpen(state) ? `${have}; ${doneTasks(state).length} updates in hand` : have;
+    const inHand = isRoundOpen(state) ? `; ${doneTasks(state).length} updates in hand` : '';
+    const aside = setAside(state).map(
+      ({ silo, failures, reason: why }) => `${silo} is set aside after ${failures} failures (${why})`,
+    );
+    const reason = `${have}${inHand}${aside.length > 0 ? `; ${listed(aside)}` : ''}`;
     return rest(state, `waiting for silos: ${reason}`);
   }
   return startAttempt(state, at);
@@ -56,18 +62,20 @@ function startAttempt(state: RunState, at: number): Step {
     ? { ...state, attempt: state.attempt + 1 }
     : { ...state, round: state.version + 1, attempt: 1, startedMs: at, tasks: [] };
   const done = new Set(doneTasks(open).map((task) => task.silo));
-  const asked = open.trainers.filter((silo) => !done.has(silo));
-  return assignTo(
-    { ...open, phase: 'collecting', dueMs: at + open.policy.rounds.deadlineMs, reason: '' },
-    asked,
-  );
+  const candidates = askable(open).filter((silo) => !done.has(silo));
+  const outstanding = awaitedTasks(open).map((task) => task.silo);
+  const wanted = (open.policy.rounds.ask ?? Infinity) - done.size - outstanding.length;
+  const fresh = candidates.filter((silo) => !outstanding.includes(silo));
+  const asked = [...outstanding, ...sample(open, fresh, Math.max(0, wanted))].sort();
+  return assignTo({ ...open, phase: 'collecting', dueMs: at + roundTimeMs(open), reason: '' }, asked, at);
 }
 
 /** Gives the round's work to these silos (again). */
-export function assignTo(state: RunState, silos: readonly string[]): Step {
-  const tasks = silos.map((silo) => assignedTask(state, silo));
+export function assignTo(state: RunState, silos: readonly string[], at: number): Step {
+  const tasks = silos.map((silo) => assignedTask(state, silo, at));
+  const asked = silos.reduce(noteAsked, state);
   return {
-    state: withTasks(state, tasks),
+    state: withTasks(asked, tasks),
     effects: tasks.map((task): Effect => ({ type: 'assign', silo: task.silo, taskId: task.id })),
   };
 }
@@ -80,13 +88,16 @@ export function settle(state: RunState, at: number): Step {
   if (!isRoundOpen(state) || isHeld(state)) return { state, effects: [] };
   const done = doneTasks(state).length;
   const enough = done >= minSilos(state);
-  if (state.phase === 'waiting') return enough ? closeRound(state) : { state, effects: [] };
+  if (done >= (state.policy.rounds.updates ?? Infinity)) return closeRound(state, at, 'full');
+  if (state.phase === 'waiting') return enough ? closeRound(state, at, 'due') : { state, effects: [] };
   if (state.phase !== 'collecting') return { state, effects: [] };
   const awaited = awaitedTasks(state).length;
-  if (at >= state.dueMs) return enough ? closeRound(state) : missQuorum(state, at, 0);
-  if (enough && awaited === 0) return closeRound(state);
+  if (at >= state.dueMs) return enough ? closeRound(state, at, 'due') : missQuorum(state, at, 0);
+  if (enough && awaited === 0) return closeRound(state, at, 'due');
   if (done + awaited >= minSilos(state)) return { state, effects: [] };
-  const replaced = assignTo(state, idleTrainers(state));
+  const missing = Math.max(minSilos(state), state.policy.rounds.updates ?? 0) - done - awaited;
+  const limit = state.policy.rounds.ask === undefined ? Infinity : missing;
+  const replaced = assignTo(state, sample(state, idleTrainers(state), limit), at);
   const possible = replaced.state.tasks.filter((task) => task.state === 'done' || task.state === 'assigned');
   if (possible.length >= minSilos(state) || awaitedTasks(replaced.state).length > 0) return replaced;
   const missed = missQuorum(replaced.state, at, attemptDelayMs(state.attempt));
@@ -94,20 +105,26 @@ export function settle(state: RunState, at: number): Step {
 }
 
 /** No more updates: whoever has not answered is late, and the updates in hand are aggregated. */
-function closeRound(state: RunState): Step {
+function closeRound(state: RunState, at: number, why: 'full' | 'due'): Step {
   const effects: Effect[] = [];
+  let noted = state;
   const tasks = state.tasks.map((task): TaskState => {
     if (task.state !== 'assigned') return task;
-    const message = state.trainers.includes(task.silo)
-      ? `no update for round ${state.round} by its deadline`
-      : `left before its update for round ${state.round} was in`;
     const { silo, id: taskId } = task;
-    effects.push({ type: 'failure', silo, taskId, code: 'deadline_exceeded', message });
+    const message =
+      why === 'full'
+        ? `not waited for: round ${state.round} has the updates that it needs`
+        : state.trainers.includes(silo)
+          ? `no update for round ${state.round} by its deadline`
+          : `left before its update for round ${state.round} was in`;
+    const code = why === 'full' ? 'round_closed' : 'deadline_exceeded';
+    if (why === 'due') noted = noteFailure(noted, silo, message, at);
+    effects.push({ type: 'failure', silo, taskId, code, message });
     effects.push({ type: 'cancel', silo, taskId, reason: `round ${state.round} is closed` });
     return { ...task, state: 'late', message };
   });
   effects.push({ type: 'aggregate', round: state.round });
-  return { state: { ...state, phase: 'aggregating', dueMs: 0, reason: '', tasks }, effects };
+  return { state: { ...noted, phase: 'aggregating', dueMs: 0, reason: '', tasks }, effects };
 }
 
 /** Too few updates: rest and try again, or give the run up. */
@@ -126,7 +143,11 @@ function missQuorum(state: RunState, at: number, delayMs: number): Step {
     return { ...ended, effects: [...effects, ...ended.effects] };
   }
   const reason = `${why}; attempt ${state.attempt + 1} of ${maxAttempts} follows`;
-  const rested: RunState = { ...state, phase: 'waiting', dueMs: at + delayMs, reason };
+  const noted = awaitedTasks(state).reduce(
+    (now, { silo }) => noteFailure(now, silo, `no update for round ${state.round} by its deadline`, at),
+    state,
+  );
+  const rested: RunState = { ...noted, phase: 'waiting', dueMs: at + delayMs, reason };
   if (delayMs > 0) return { state: rested, effects };
   const next = advance(rested, at);
   return { ...next, effects: [...effects, ...next.effects] };

@@ -2,7 +2,7 @@ import type { RunSpec } from '../../run-spec.js';
 import type { VersionScore } from './scores.js';
 
 /** What the reducer must know of a run's specification. */
-export type RoundPolicy = Pick<RunSpec, 'rounds' | 'evaluation'>;
+export type RoundPolicy = Pick<RunSpec, 'rounds' | 'evaluation' | 'seed'>;
 
 export type Phase = 'waiting' | 'collecting' | 'aggregating' | 'evaluating' | 'done';
 export type Outcome = 'finished' | 'stopped' | 'failed';
@@ -19,6 +19,25 @@ export interface TaskState {
   readonly update?: CountedUpdate;
   /** Why it failed or came too late. */
   readonly message?: string;
+  /** When it was given out (again), ms since the Unix epoch. */
+  readonly assignedMs?: number;
+}
+
+/** What the run remembers of a silo across rounds. */
+export interface Standing {
+  readonly silo: string;
+  /** Training examples that it said it has; 0 where it did not. */
+  readonly examples: number;
+  /** The round that last asked it; 0 none. */
+  readonly askedRound: number;
+  /** How many rounds have asked it. */
+  readonly asks: number;
+  /** Failures and missed deadlines in a row. */
+  readonly failures: number;
+  /** Not asked before this time, ms since the Unix epoch; 0 where it is not set aside. */
+  readonly asideUntilMs: number;
+  /** Of the last failure. */
+  readonly reason: string;
 }
 
 export interface CountedUpdate {
@@ -90,12 +109,16 @@ export interface RunState {
   readonly pause: Pause | null;
   /** While it is being published: the phase is aggregating. An outcome that is there already stays. */
   readonly rollback: Rollback | null;
+  /** In order of name. */
+  readonly standings: readonly Standing[];
+  /** How long silos took for the last counted updates, ms, oldest first. */
+  readonly answerMs: readonly number[];
   /** Rollbacks so far: each took the number of a round, and the run has so many more. */
   readonly rollbacks: number;
 }
 
 /** Silos that are connected when a run is created, by role. */
-export type Connected = Pick<RunState, 'trainers' | 'evaluators'>;
+export type Connected = Pick<RunState, 'trainers' | 'evaluators'> & Partial<Pick<RunState, 'standings'>>;
 
 /** A run before its first event, which is `begin`. */
 export function initialState(
@@ -105,7 +128,7 @@ export function initialState(
 ): RunState {
   return {
     runId,
-    policy: { rounds: policy.rounds, evaluation: policy.evaluation },
+    policy: { rounds: policy.rounds, evaluation: policy.evaluation, seed: policy.seed },
     phase: 'waiting',
     outcome: null,
     reason: '',
@@ -122,6 +145,8 @@ export function initialState(
     pause: null,
     rollback: null,
     rollbacks: 0,
+    standings: (connected.standings ?? []).filter(({ examples }) => examples > 0),
+    answerMs: [],
   };
 }
 

@@ -8,6 +8,7 @@ import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
 import { restarted } from './restarted.js';
 import { refuseRollback, rollback, rolledBack, rollbackFailed } from './rollback.js';
 import { withScore } from './scores.js';
+import { forgive, noteAnswer, noteFailure, releaseDue, withStanding } from './standing.js';
 import type { RunState, TaskState } from './state.js';
 import { insertSorted, taskOf, withTasks } from './tasks.js';
 
@@ -84,11 +85,13 @@ function then(first: Step, next: (state: RunState) => Step): Step {
 }
 
 /** What the passing of time alone brings about. */
-function tick(state: RunState, at: number): Step {
+function tick(before: RunState, at: number): Step {
+  const state = releaseDue(before, at);
   const due = state.dueMs > 0 && at >= state.dueMs;
   return then(expireEvaluations(state, at), (now) => {
     if (now.phase === 'evaluating') return advance(now, at);
-    if (!due) return unchanged(now);
+    if (!due)
+      return state === before || now.phase !== 'waiting' || now.dueMs > 0 ? unchanged(now) : advance(now, at);
     if (now.phase === 'collecting') return settle(now, at);
     if (now.phase === 'waiting') return advance(now, at);
     const again: Effect = { type: 'aggregate', round: now.round };
@@ -112,14 +115,17 @@ function join(state: RunState, event: RunEventOf<'join'>): Step {
     return then(askEvaluators(joined, at), (now) => proceed(now, at));
   }
   const isBack = !state.trainers.includes(silo);
-  const joined = { ...state, ...without, trainers: insertSorted(state.trainers, silo) };
+  const known = isBack ? forgive(state, silo) : state;
+  const sized =
+    event.examples === undefined ? known : withStanding(known, silo, { examples: event.examples });
+  const joined = { ...sized, ...without, trainers: insertSorted(state.trainers, silo) };
   const task = taskOf(joined, silo);
   const again =
     isBack &&
     joined.phase === 'collecting' &&
     (task?.state === 'assigned' ||
       (task?.state === 'failed' && task.tries < joined.policy.rounds.maxAttempts));
-  return then(again ? assignTo(joined, [silo]) : unchanged(joined), (now) =>
+  return then(again ? assignTo(joined, [silo], at) : unchanged(joined), (now) =>
     then(askEvaluators(now, at), (asked) => proceed(asked, at)),
   );
 }
@@ -146,7 +152,9 @@ function update(state: RunState, event: RunEventOf<'update'>): Step {
     const { silo, id, tries } = task;
     return { silo, id, tries, state: 'done', update: event.update };
   });
-  return proceed({ ...state, tasks }, event.at);
+  const assignedMs = taskOf(state, event.silo)?.assignedMs;
+  const tookMs = assignedMs === undefined ? undefined : event.at - assignedMs;
+  return proceed(noteAnswer({ ...state, tasks }, event.silo, tookMs), event.at);
 }
 
 function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
@@ -157,7 +165,8 @@ function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
   const task = taskOf(state, silo);
   if (task?.id !== taskId || task.state !== 'assigned') return unchanged(state);
   const failed = withTasks(state, [{ ...task, state: 'failed', message: `${code}: ${message}` }]);
-  return then({ state: failed, effects: [failure] }, (now) => proceed(now, at));
+  const noted = noteFailure(failed, silo, `${code}: ${message}`, at);
+  return then({ state: noted, effects: [failure] }, (now) => proceed(now, at));
 }
 
 function evaluated(state: RunState, { silo, taskId, score, at }: RunEventOf<'evaluated'>): Step {

@@ -1,3 +1,4 @@
+import { askable } from './standing.js';
 import type { RunState, TaskState } from './state.js';
 
 /** Pure questions about the silos of a run. */
@@ -35,24 +36,24 @@ export function awaitedTasks(state: RunState): readonly TaskState[] {
   return state.tasks.filter((task) => task.state === 'assigned' && state.trainers.includes(task.silo));
 }
 
-/** Connected trainers that this round has not asked yet. */
+/** Connected trainers that this round has not asked yet, and may. */
 export function idleTrainers(state: RunState): readonly string[] {
-  return state.trainers.filter((silo) => taskOf(state, silo) === undefined);
+  return askable(state).filter((silo) => taskOf(state, silo) === undefined);
 }
 
 /** How many updates a (further) attempt could end with: those in hand and those of connected trainers. */
 export function attainableUpdates(state: RunState): number {
-  if (!isRoundOpen(state)) return state.trainers.length;
+  if (!isRoundOpen(state)) return askable(state).length;
   const done = doneTasks(state);
-  return done.length + state.trainers.filter((silo) => !done.some((task) => task.silo === silo)).length;
+  return done.length + askable(state).filter((silo) => !done.some((task) => task.silo === silo)).length;
 }
 
 /** The silo's task given (again): an assigned one keeps its id, a failed or missing one gets a new one. */
-export function assignedTask(state: RunState, silo: string): TaskState {
+export function assignedTask(state: RunState, silo: string, assignedMs: number): TaskState {
   const before = taskOf(state, silo);
   if (before?.state === 'assigned') return before;
   const tries = (before?.tries ?? 0) + 1;
-  return { silo, id: `${state.runId}/${state.round}/${silo}/${tries}`, state: 'assigned', tries };
+  return { silo, id: `${state.runId}/${state.round}/${silo}/${tries}`, state: 'assigned', tries, assignedMs };
 }
 
 /** The state with these tasks added or replaced, still in order of name. */

@@ -1,5 +1,6 @@
 import { ERROR_CODES, FedrotError } from '../../errors.js';
 import type { AuditLog } from '../../evidence/audit.js';
+import { commonProtocol, PROTOCOL, type ProtocolRange } from '../../rpc/protocol.js';
 import type { SiloHandlers } from '../../rpc/services.js';
 import type { RegisterRequest } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
 import type { RegisterResponseInput } from '../../rpc/gen/fedrot/v1/RegisterResponse.js';
@@ -21,8 +22,6 @@ import { SiloCaller } from './silo-caller.js';
 import { SubmitUpdate } from './submit-update.js';
 import { UploadQuotas } from './upload-quotas.js';
 
-/** The protocol versions that this coordinator speaks. */
-const PROTOCOL = { min: 1, max: 1 };
 const MAX_LABELS = 4096;
 const MAX_METRICS = 64;
 const PHASES = new Set(['fetching', 'preparing', 'training', 'uploading', 'evaluating']);
@@ -32,6 +31,8 @@ const ROLES: Readonly<Record<string, SiloRole>> = {
 };
 
 export interface SiloServiceOptions {
+  /** Default PROTOCOL. */
+  readonly protocol?: ProtocolRange | undefined;
   readonly coordinator: Coordinator;
   readonly identity: Identity;
   readonly softwareVersion: string;
@@ -55,6 +56,7 @@ export function createSiloService({
   identity,
   softwareVersion,
   audit,
+  protocol = PROTOCOL,
 }: SiloServiceOptions): SiloHandlers {
   const { config, silos, bundles, metrics, clock } = coordinator;
   const caller = new SiloCaller(identity, silos);
@@ -65,16 +67,16 @@ export function createSiloService({
   return {
     async register(request, context) {
       coordinator.refuseWhileDraining();
-      const introduction = readIntroduction(request, caller.identify(request.silo, context));
+      const introduction = readIntroduction(request, caller.identify(request.silo, context), protocol);
       const sessionId = await silos.register(introduction);
-      const { silo, role, protocol } = introduction;
+      const { silo, role, protocol: agreed } = introduction;
       coordinator.logger.info(
         { silo, role, peer: context.peer, version: request.softwareVersion },
         'silo registered',
       );
       return {
         sessionId,
-        protocol,
+        protocol: agreed,
         heartbeatIntervalMs: config.heartbeatIntervalMs,
         maxUpdateBytes: config.limits.maxUpdateBytes,
         chunkBytes: config.chunkBytes,
@@ -210,15 +212,16 @@ async function settled<T>(work: () => T): Promise<T> {
   return Promise.resolve(work());
 }
 
-function readIntroduction(request: RegisterRequest, silo: string) {
+function readIntroduction(request: RegisterRequest, silo: string, ours: ProtocolRange) {
   const role = ROLES[request.role];
   if (role === undefined)
     throw new FedrotError('option_invalid', `silo ${silo}: role must be trainer or evaluator`);
-  const protocol = Math.min(PROTOCOL.max, request.protocolMax);
-  if (protocol < PROTOCOL.min || protocol < request.protocolMin)
+  const theirs = { min: request.protocolMin, max: request.protocolMax };
+  const protocol = commonProtocol(ours, theirs);
+  if (protocol === undefined)
     throw new FedrotError(
       'protocol_version',
-      `silo ${silo} speaks protocol ${request.protocolMin} to ${request.protocolMax}, this coordinator ${PROTOCOL.min} to ${PROTOCOL.max}: update the older of the two`,
+      `silo ${silo} speaks protocol ${request.protocolMin} to ${request.protocolMax}, this coordinator ${ours.min} to ${ours.max}: update the older of the two`,
     );
   if (request.labels.length > MAX_LABELS)
     throw new FedrotError(

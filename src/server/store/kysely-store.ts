@@ -4,8 +4,7 @@ import type { TokenRecord } from '../../pki/enrolment-token.js';
 import type { HttpTokenRecord } from '../../pki/http-token.js';
 import { parseRunSpec } from '../../run-spec.js';
 import type { RunEvent } from '../round/events.js';
-import type { RunState } from '../round/state.js';
-import { upgradeState } from '../round/upgrade-state.js';
+import { upgradeState, type UpgradableState } from '../round/upgrade-state.js';
 import { insertRecords } from './insert-records.js';
 import {
   readHttpTokens,
@@ -99,7 +98,7 @@ export class KyselyStore implements Store {
           runId: row.run_id,
           spec: parseRunSpec(JSON.parse(row.spec_json), `stored run ${row.run_id}`),
           createdMs: row.created_ms,
-          snapshot: upgradeState(JSON.parse(row.snapshot_json) as RunState),
+          snapshot: upgradeState(JSON.parse(row.snapshot_json) as UpgradableState),
           events: events.map((event) => JSON.parse(event.event_json) as RunEvent),
           seq: row.last_seq,
           logSeq: await lastLogSeq(db, row.run_id),

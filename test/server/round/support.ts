@@ -13,8 +13,17 @@ export function policy(
   evaluation: Partial<RoundPolicy['evaluation']> = {},
 ): RoundPolicy {
   return {
-    rounds: { count: 2, minSilos: 2, deadlineMs: 1000, maxAttempts: 3, ...rounds },
+    rounds: {
+      count: 2,
+      minSilos: 2,
+      deadlineMs: 1000,
+      maxAttempts: 3,
+      sampling: 'uniform',
+      setAside: { failures: 3, forMs: 60_000 },
+      ...rounds,
+    },
     evaluation: { every: 1, timeoutMs: 500, ...evaluation },
+    seed: 0,
   };
 }
 
