@@ -1,5 +1,6 @@
 import type { Effect, Step } from './effects.js';
 import type { RunEventOf } from './events.js';
+import { askable } from './standing.js';
 import type { RunState } from './state.js';
 import { isRoundOpen } from './tasks.js';
 
@@ -18,7 +19,8 @@ export function pause(state: RunState, { reason, hold, at }: RunEventOf<'pause'>
 export function resume(state: RunState, at: number): Step {
   if (state.pause === null) return { state, effects: [] };
   const resumed: RunState = { ...letGo(state, at), pause: null };
-  const tasks = resumed.phase === 'collecting' ? resumed.tasks : [];
+  const may = askable(resumed);
+  const tasks = resumed.phase === 'collecting' ? resumed.tasks.filter(({ silo }) => may.includes(silo)) : [];
   const effects = tasks
     .filter((task) => task.state === 'assigned')
     .map((task): Effect => ({ type: 'assign', silo: task.silo, taskId: task.id }));

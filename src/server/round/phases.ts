@@ -63,7 +63,10 @@ function startAttempt(state: RunState, at: number): Step {
     : { ...state, round: state.version + 1, attempt: 1, startedMs: at, tasks: [] };
   const done = new Set(doneTasks(open).map((task) => task.silo));
   const candidates = askable(open).filter((silo) => !done.has(silo));
-  const outstanding = awaitedTasks(open).map((task) => task.silo);
+  // Whoever is set aside may still deliver what it was asked for, but is not asked again.
+  const outstanding = awaitedTasks(open)
+    .map((task) => task.silo)
+    .filter((silo) => candidates.includes(silo));
   const wanted = (open.policy.rounds.ask ?? Infinity) - done.size - outstanding.length;
   const fresh = candidates.filter((silo) => !outstanding.includes(silo));
   const asked = [...outstanding, ...sample(open, fresh, Math.max(0, wanted))].sort();
