@@ -70,7 +70,9 @@ export function sampledSilos(
 export async function runFederation(federation: Federation): Promise<RunState> {
   const { spec, silos, fraction } = federation;
   const of = (round: number): string[] => sampledSilos(silos, fraction, spec.seed, round);
-  let state = initialState('simulation', spec, { trainers: of(1), evaluators: [] });
+  // Time stands still here: whoever was set aside would never come back.
+  const policy = { ...spec, rounds: { ...spec.rounds, setAside: { ...spec.rounds.setAside, failures: 0 } } };
+  let state = initialState('simulation', policy, { trainers: of(1), evaluators: [] });
   let published = federation.initial;
   let optimizerState: readonly NamedTensor[] | undefined;
   let updates = new Map<string, LocalUpdate>();

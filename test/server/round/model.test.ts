@@ -52,7 +52,7 @@ class Model {
       this.aggregating = 0;
     }
     for (const effect of effects) {
-      const wrong = this.#effect(effect, state);
+      const wrong = this.#effect(effect, before, state);
       if (wrong !== undefined) return wrong;
     }
     this.#follow(event, refusal === undefined && before.phase !== 'done');
@@ -71,7 +71,7 @@ class Model {
     return undefined;
   }
 
-  #effect(effect: Effect, state: RunState): string | undefined {
+  #effect(effect: Effect, before: RunState, state: RunState): string | undefined {
     const { rounds } = this.start.policy;
     if (effect.type === 'call-off') this.counted.clear();
     if (effect.type === 'aggregate') {
@@ -83,7 +83,9 @@ class Model {
     }
     if (effect.type === 'assign' && state.phase === 'collecting') {
       if (this.counted.has(effect.silo)) return `${effect.silo} was asked for what it had delivered`;
-      if (!state.trainers.includes(effect.silo) && !state.evaluators.includes(effect.silo))
+      // A deadline that passes with the event of a silo that leaves asks it first, and then sees it go.
+      const there = [before, state].flatMap(({ trainers, evaluators }) => [...trainers, ...evaluators]);
+      if (!there.includes(effect.silo))
         return `${effect.silo} was asked although it is gone`;
     }
     return undefined;
