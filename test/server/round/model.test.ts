@@ -85,8 +85,7 @@ class Model {
       if (this.counted.has(effect.silo)) return `${effect.silo} was asked for what it had delivered`;
       // A deadline that passes with the event of a silo that leaves asks it first, and then sees it go.
       const there = [before, state].flatMap(({ trainers, evaluators }) => [...trainers, ...evaluators]);
-      if (!there.includes(effect.silo))
-        return `${effect.silo} was asked although it is gone`;
+      if (!there.includes(effect.silo)) return `${effect.silo} was asked although it is gone`;
     }
     return undefined;
   }
