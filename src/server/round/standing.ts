@@ -79,6 +79,7 @@ export function roundTimeMs({ policy, answerMs }: RunState): number {
   if (deadlineFactor === undefined || answerMs.length === 0) return deadlineMs;
   const sorted = [...answerMs].sort((x, y) => x - y);
   const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const upper = sorted[middle] ?? deadlineMs;
+  const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
   return Math.min(deadlineMs, Math.max(100, Math.ceil(deadlineFactor * median)));
 }
