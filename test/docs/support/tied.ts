@@ -45,6 +45,12 @@ export const TIES: readonly Tie[] = [
     because: 'run there from the installed package',
   },
   {
+    command: /^npm run fuzz -- --inputs \d+/,
+    test: 'test/house/fuzz.test.ts',
+    title: 'a few thousand inputs at every parser that meets bytes from outside find nothing',
+    because: 'minutes to hours long; that test runs it with fewer inputs',
+  },
+  {
     command: /^fedrot audit (verify|replay|show)|^fedrot journal/,
     test: 'test/security/evidence.test.ts',
     title: 'evidence',
