@@ -23,7 +23,7 @@ describe.skipIf(!hasChromium)('who may do what on the dashboard', () => {
   });
 
   const signIn = async (token: string): Promise<void> => {
-    await page.getByLabel('Token').fill(token);
+    await page.getByRole('textbox', { name: 'Token', exact: true }).fill(token);
     await page.getByRole('button', { name: 'Sign in' }).click();
   };
   const fileToken = (name: string): string =>
