@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 
 const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
 const { loadCorpus, SPAM_LABELS } = await dist('cli/demo/corpus.js');
-const { dirichletSplit, holdOut } = await dist('cli/demo/split.js');
+const { dirichletSplit, holdOut } = await dist('sim/partition/dirichlet.js');
 const { findPackage } = await dist('cli/demo/packages.js');
 const { createBundle } = await dist('model/create-bundle.js');
 
