@@ -26,7 +26,7 @@ const { values } = parseArgs({
     rank: { type: 'string', default: '16' },
     size: { type: 'string', default: '4096' },
     repeat: { type: 'string', default: '3' },
-    methods: { type: 'string', default: 'fedit,fedrot-fixed,fedrot-auto,fedrot-exact' },
+    methods: { type: 'string', default: 'bare-mean,fedit,fedrot-fixed,fedrot-auto,fedrot-exact' },
     spool: { type: 'string' },
     dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
     one: { type: 'string' },
@@ -39,6 +39,8 @@ const load = (path) => import(join(values.dist, path));
 
 /** What is measured, and how much longer than fedit it may take (issue 4). */
 const METHODS = {
+  // Nothing but the weighted mean of the same files, without diagnostics: what the measures of a round cost shows beside it.
+  'bare-mean': {},
   fedit: { method: 'fedit', options: {} },
   'fedrot-fixed': { method: 'fedrot', options: { lambda: 0.6 }, limit: 3 },
   'fedrot-auto': { method: 'fedrot', options: { lambda: 'auto' }, limit: 10 },
@@ -91,6 +93,18 @@ function sha256(path) {
   return hash.digest('hex');
 }
 
+/** Reads and checks every update and averages its tensors; no measure of how well that went. */
+async function bareMean(updates) {
+  const { fastKernels } = await load('align/fast-kernels.js');
+  const kernels = fastKernels();
+  const tensors = updates[0].tensors.tensors.map(({ name, shape }) => {
+    const sum = new Float64Array(shape.reduce((product, n) => product * n, 1));
+    for (const { tensors } of updates) kernels.add(sum, 1 / updates.length, tensors.read(name));
+    return { name, shape, data: Float32Array.from(sum) };
+  });
+  return { tensors, diagnostics: {} };
+}
+
 /** In a process of its own: one aggregation, as the coordinator's worker does it. */
 async function measure(name, folder) {
   const { aggregate } = await load('align/aggregate.js');
@@ -103,17 +117,14 @@ async function measure(name, folder) {
     sha256(pathOf(folder, file));
     return openTensorFile(pathOf(folder, file));
   };
-  const { tensors, diagnostics } = aggregate({
-    method,
-    options,
-    round: 2,
-    seed: 1,
-    previous: open('previous'),
-    updates: Array.from({ length: silos }, (_, i) => {
-      const silo = `silo-${String(i).padStart(3, '0')}`;
-      return { silo, weight: 1, tensors: open(silo) };
-    }),
+  const previous = open('previous');
+  const updates = Array.from({ length: silos }, (_, i) => {
+    const silo = `silo-${String(i).padStart(3, '0')}`;
+    return { silo, weight: 1, tensors: open(silo) };
   });
+  const { tensors, diagnostics } = method
+    ? aggregate({ method, options, round: 2, seed: 1, previous, updates })
+    : await bareMean(updates);
   encodeTensorFile(tensors);
   const seconds = (performance.now() - begin) / 1000;
   const { user, system } = process.cpuUsage(cpuBefore);
@@ -151,8 +162,8 @@ async function main() {
         results[name].push(JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })));
       }
     const medianOf = (name, key) => median(results[name].map((result) => result[key]));
-    const timesFedit = (name, key) =>
-      results.fedit ? Number((medianOf(name, key) / medianOf('fedit', key)).toFixed(2)) : null;
+    const times = (base, name, key) =>
+      results[base] ? Number((medianOf(name, key) / medianOf(base, key)).toFixed(2)) : null;
     for (const name of names) {
       const { limit } = METHODS[name];
       const line = {
@@ -163,10 +174,11 @@ async function main() {
         rank,
         size,
         seconds: Number(medianOf(name, 'seconds').toFixed(2)),
-        timesFedit: timesFedit(name, 'seconds'),
+        timesFedit: times('fedit', name, 'seconds'),
         // On a machine that does other work too, processor time is what to compare.
         cpuSeconds: Number(medianOf(name, 'cpuSeconds').toFixed(2)),
-        cpuTimesFedit: timesFedit(name, 'cpuSeconds'),
+        cpuTimesFedit: times('fedit', name, 'cpuSeconds'),
+        cpuTimesBareMean: times('bare-mean', name, 'cpuSeconds'),
         limit: limit ?? null,
         peakMB: Math.round(Math.max(...results[name].map(({ peakMB }) => peakMB))),
         aggregationError: results[name][0].aggregationError,
