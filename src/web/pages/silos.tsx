@@ -213,7 +213,7 @@ function Enrol({ close }: { readonly close: () => void }): JSX.Element {
         <p>On this machine:</p>
         <Copyable
           label="command"
-          text={`fedrot client --coordinator ${address} --silo NAME --data-train FILE`}
+          text={`fedrot client --coordinator ${address} --name NAME --data-train FILE`}
         />
       </Dialog>
     );
@@ -234,7 +234,7 @@ function Enrol({ close }: { readonly close: () => void }): JSX.Element {
           <p>The administrator of {created.record.name} runs, beside the data:</p>
           <Copyable
             label="command for the silo"
-            text={`fedrot enrol --coordinator ${address} --token ${created.token} --fingerprint ${created.fingerprint}\nfedrot client --coordinator ${address} --silo ${created.record.name} --data-train FILE`}
+            text={`fedrot enrol --coordinator ${address} --token ${created.token} --fingerprint ${created.fingerprint}\nfedrot client --data-train FILE`}
           />
           <div class="dialog-actions">
             <button type="button" class="primary" onClick={close}>

