@@ -28,14 +28,12 @@ const { values } = parseArgs({
     repeat: { type: 'string', default: '3' },
     methods: { type: 'string', default: 'bare-mean,fedit,fedrot-fixed,fedrot-auto,fedrot-exact' },
     spool: { type: 'string' },
-    dist: { type: 'string', default: fileURLToPath(new URL('../dist', import.meta.url)) },
     one: { type: 'string' },
   },
 });
 const [silos, modules, rank, size, repeat] = ['silos', 'modules', 'rank', 'size', 'repeat'].map((key) =>
   Number(values[key]),
 );
-const load = (path) => import(join(values.dist, path));
 
 /** What is measured, and how much longer than fedit it may take (issue 4). */
 const METHODS = {
@@ -54,8 +52,8 @@ const pathOf = (folder, name) => join(folder, `${name}.safetensors`);
 
 /** Numbers that look like factors near common ones: the reference plus noise of the silo's own, from a small table. */
 async function writeSpool(folder) {
-  const { canonicalHeader } = await load('tensor/canonical.js');
-  const { Random } = await load('random.js');
+  const { canonicalHeader } = await import('../dist/tensor/canonical.js');
+  const { Random } = await import('../dist/random.js');
   const random = Random.of('bench');
   const table = Float32Array.from({ length: 1 << 20 }, () => random.normal());
   const tensors = Array.from({ length: modules }, (_, m) => {
@@ -107,9 +105,9 @@ async function bareMean(updates) {
 
 /** In a process of its own: one aggregation, as the coordinator's worker does it. */
 async function measure(name, folder) {
-  const { aggregate } = await load('align/aggregate.js');
-  const { openTensorFile } = await load('tensor/safetensors-file.js');
-  const { encodeTensorFile } = await load('tensor/encode-file.js');
+  const { aggregate } = await import('../dist/align/aggregate.js');
+  const { openTensorFile } = await import('../dist/tensor/safetensors-file.js');
+  const { encodeTensorFile } = await import('../dist/tensor/encode-file.js');
   const { method, options } = METHODS[name];
   const begin = performance.now();
   const cpuBefore = process.cpuUsage();

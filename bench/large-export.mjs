@@ -38,7 +38,6 @@ if (![layers, threads].every((number) => Number.isInteger(number) && number >= 1
   process.exit(2);
 }
 const at = (...parts) => join(values.folder, ...parts);
-const dist = (path) => import(new URL(`../dist/${path}.js`, import.meta.url));
 
 /** The external data: equal rows but for their first number, so that writing them takes no time to speak of. */
 function writeWeights() {
@@ -56,9 +55,10 @@ function writeWeights() {
 
 /** Embedding, layers, mean over the tokens, a head of two classes. */
 async function writeModel() {
-  const [{ GraphBuilder }, { encodeModel }, { floatTensor, int64Vector }, { int }] = await Promise.all(
-    ['train/ir/builder', 'train/ir/codec', 'train/ir/tensor-value', 'train/ir/attributes'].map(dist),
-  );
+  const { GraphBuilder } = await import('../dist/train/ir/builder.js');
+  const { encodeModel } = await import('../dist/train/ir/codec.js');
+  const { floatTensor, int64Vector } = await import('../dist/train/ir/tensor-value.js');
+  const { int } = await import('../dist/train/ir/attributes.js');
   const builder = new GraphBuilder({ opset: 18 });
   for (const name of ['input_ids', 'attention_mask']) builder.input(name, 'int64', ['batch', 'sequence']);
   const float = (name, dims, value) =>
@@ -133,7 +133,7 @@ const STAGES = {
   },
 
   async bundle() {
-    const { createBundle } = await dist('model/create-bundle');
+    const { createBundle } = await import('../dist/model/create-bundle.js');
     await createBundle({
       onnx: at('model.onnx'),
       out: at('bundle'),
@@ -145,9 +145,10 @@ const STAGES = {
   },
 
   async step() {
-    const [{ openBundle }, { resolveLora }, { initialAdapter }, { Trainer }] = await Promise.all(
-      ['model/bundle', 'model/resolve-lora', 'model/initial-adapter', 'train/trainer'].map(dist),
-    );
+    const { openBundle } = await import('../dist/model/bundle.js');
+    const { resolveLora } = await import('../dist/model/resolve-lora.js');
+    const { initialAdapter } = await import('../dist/model/initial-adapter.js');
+    const { Trainer } = await import('../dist/train/trainer.js');
     const bundle = await openBundle(at('bundle'), { verify: false });
     const targetModules = [`/layer\\.(${layers - 2}|${layers - 1})/`];
     const lora = { rank: 4, alpha: 8, rsLora: false, targetModules, modulesToSave: [] };

@@ -2,7 +2,7 @@
 // build leaves the last good one, and processes that run from dist meet either the old build or the new one.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sourceFingerprint, STAMP } from './fingerprint.mjs';
 import { buildWeb } from './web.mjs';
@@ -26,6 +26,6 @@ await buildWeb(root, join(next, 'web'));
 
 const entry = join(next, 'cli/main.js');
 if (existsSync(entry)) chmodSync(entry, 0o755);
-writeFileSync(join(next, STAMP.slice('dist/'.length)), fingerprint);
+writeFileSync(join(next, basename(STAMP)), fingerprint);
 if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
 renameSync(next, join(root, 'dist'));

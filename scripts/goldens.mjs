@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { Trainer } from '../dist/train/trainer.js';
 import { checkGolden } from './goldens/checks.mjs';
 import {
   ADAPTERS,
@@ -18,8 +19,6 @@ import {
   sourcesOf,
 } from './goldens/folder.mjs';
 import { openSource, UnknownArchitecture } from './goldens/sources.mjs';
-
-const { Trainer } = await import('../dist/train/trainer.js');
 
 const fail = (message) => {
   process.stderr.write(`${message}\n`);

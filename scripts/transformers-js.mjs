@@ -9,6 +9,13 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { openBundle } from '../dist/model/bundle.js';
+import { initialAdapter } from '../dist/model/initial-adapter.js';
+import { writePeftAdapter } from '../dist/model/peft.js';
+import { resolveLora } from '../dist/model/resolve-lora.js';
+import { Random } from '../dist/random.js';
+import { encodeTensorFile } from '../dist/tensor/encode-file.js';
+import { Trainer } from '../dist/train/trainer.js';
 import { fetchStories } from './stories15m.mjs';
 
 const VERSION = '4.3.1';
@@ -42,17 +49,6 @@ function fedrot(...args) {
 
 /** An adapter of random numbers for a bundle: `targets` adapted, `saved` in full. */
 async function writeAdapter(bundleFolder, folder, settings) {
-  const load = (path) => import(pathToFileURL(join(root, 'dist', path)));
-  const [{ openBundle }, { initialAdapter }, { writePeftAdapter }, { Random }, { encodeTensorFile }] =
-    await Promise.all(
-      [
-        'model/bundle.js',
-        'model/initial-adapter.js',
-        'model/peft.js',
-        'random.js',
-        'tensor/encode-file.js',
-      ].map(load),
-    );
   const bundle = await openBundle(bundleFolder, { verify: false });
   const random = Random.of('transformers.js');
   const tensors = initialAdapter(bundle, settings, 1).map((tensor) => ({
@@ -66,10 +62,6 @@ async function writeAdapter(bundleFolder, folder, settings) {
 
 /** fedrot's own scores of base + adapter, not merged. */
 async function scores({ bundle, tensors }, settings, rows, causal) {
-  const load = (path) => import(pathToFileURL(join(root, 'dist', path)));
-  const [{ Trainer }, { resolveLora }] = await Promise.all(
-    ['train/trainer.js', 'model/resolve-lora.js'].map(load),
-  );
   const trainer = await Trainer.open({ folder: bundle.folder, ...resolveLora(bundle, settings), threads: 2 });
   trainer.load(tensors);
   const tokenizer = await bundle.openTokenizer();

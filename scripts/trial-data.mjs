@@ -5,12 +5,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-
-const dist = (path) => import(new URL(`../dist/${path}`, import.meta.url));
-const { loadCorpus, SPAM_LABELS } = await dist('cli/demo/corpus.js');
-const { dirichletSplit, holdOut } = await dist('sim/partition/dirichlet.js');
-const { findPackage } = await dist('cli/demo/packages.js');
-const { createBundle } = await dist('model/create-bundle.js');
+import { loadCorpus, SPAM_LABELS } from '../dist/cli/demo/corpus.js';
+import { dirichletSplit, holdOut } from '../dist/sim/partition/dirichlet.js';
+import { findPackage } from '../dist/cli/demo/packages.js';
+import { createBundle } from '../dist/model/create-bundle.js';
 
 const { values } = parseArgs({ options: { out: { type: 'string' } } });
 if (values.out === undefined) {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { compiledViolations, computedPaths } from './support/architecture/compiled.js';
 import {
   arrowViolations,
   cycles,
@@ -55,6 +56,14 @@ describe('fedrot', () => {
   });
   test('no file is longer than the budget', () => {
     expect(lengthViolations([...written, ...house])).toEqual([]);
+  });
+  test('what scripts, benches and tests name of the compiled code is there', () => {
+    // Not the linter's list of folders, nor the samples below.
+    const own = ['eslint.config.js', 'test/architecture.test.ts'];
+    const scanned = house.filter((file) => !own.includes(file.path));
+    expect(scanned.flatMap((file) => file.strings).join('\n')).toContain('dist/cli/main.js');
+    expect(compiledViolations(scanned, src)).toEqual([]);
+    expect(computedPaths(scanned)).toEqual([]);
   });
   test('every package has one owner', () => {
     expect(ownerViolations([...src, ...house], manifest)).toEqual([]);
@@ -179,6 +188,36 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
       at('src/e.ts', ''),
     ];
     expect([...staticClosure(files, 'src/a.ts')]).toEqual(['src/a.ts', 'src/b.ts', 'src/c.ts']);
+  });
+
+  test('compiled code that is not there, and paths to it that nothing can check', () => {
+    const sources = [
+      at(
+        'src/x/a.ts',
+        `export const one = 1, { two, b: three } = f(); export function four() {}; class C {}`,
+      ),
+      at('src/x/b.ts', `export class D {}; export { E } from './e.js'; export type { F } from './f.js';`),
+    ];
+    const files = [
+      at(
+        'bench/a.mjs',
+        `import { one, two, b, four, C } from '../dist/x/a.js';\nimport '../dist/x/gone.js';`,
+      ),
+      at(
+        'scripts/b.mjs',
+        `const { D, E: other, G } = await import('../dist/x/b.js'); f(\`\${root}/dist/y.js\`);`,
+      ),
+      at('test/c.mjs', 'const load = (path) => import(`../dist/${path}`);'),
+    ];
+    expect(compiledViolations(files, sources)).toEqual([
+      'bench/a.mjs names the compiled src/x/gone.ts: there is no such file',
+      'bench/a.mjs:1 imports C from ../dist/x/a.js: no such export',
+      'scripts/b.mjs names the compiled src/y.ts: there is no such file',
+      'scripts/b.mjs:1 imports G from ../dist/x/b.js: no such export',
+    ]);
+    expect(computedPaths(files)).toEqual([
+      "test/c.mjs computes a path below dist: write `import('…/dist/….js')` out",
+    ]);
   });
 
   test('packages outside their owners, without a row, unused, or only for development', () => {

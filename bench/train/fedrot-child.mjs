@@ -1,19 +1,17 @@
 // fedrot's side of bench:train: imports the checkpoint where that is not done yet, then trains on request.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Trainer } from '../../dist/train/trainer.js';
 import { peakMemory, serve, timed } from './serve.mjs';
-
-const dist = (path) => import(`../../dist/${path}`);
-const { Trainer } = await dist('train/trainer.js');
 
 /** Writes model.onnx and modules.json beside the checkpoint; not part of what is timed. */
 async function prepare({ folder, task }) {
   const home = join(folder, 'fedrot');
   if (existsSync(join(home, 'modules.json'))) return {};
-  const { openCheckpoint } = await dist('model/checkpoint.js');
-  const { importCheckpoint } = await dist('model/import-checkpoint.js');
-  const { inlineSink } = await dist('model/weight-sink.js');
-  const { saveModel } = await dist('train/ir/files.js');
+  const { openCheckpoint } = await import('../../dist/model/checkpoint.js');
+  const { importCheckpoint } = await import('../../dist/model/import-checkpoint.js');
+  const { inlineSink } = await import('../../dist/model/weight-sink.js');
+  const { saveModel } = await import('../../dist/train/ir/files.js');
   mkdirSync(home, { recursive: true });
   const checkpoint = await openCheckpoint(join(folder, 'checkpoint'));
   const imported = importCheckpoint(checkpoint, inlineSink, { seed: 0, task });
@@ -96,10 +94,10 @@ async function open({
 
 /** Billions of floating-point operations a second of one bare product. */
 async function product({ size: [rows, from, to], threads, repeats, prepacking }) {
-  const { GraphBuilder } = await dist('train/ir/builder.js');
-  const { encodeModel } = await dist('train/ir/codec.js');
-  const { floatTensor } = await dist('train/ir/tensor-value.js');
-  const { openRuntime } = await dist('train/ort.js');
+  const { GraphBuilder } = await import('../../dist/train/ir/builder.js');
+  const { encodeModel } = await import('../../dist/train/ir/codec.js');
+  const { floatTensor } = await import('../../dist/train/ir/tensor-value.js');
+  const { openRuntime } = await import('../../dist/train/ort.js');
   const builder = new GraphBuilder({ opset: 18 });
   builder.input('x', 'float', ['rows', from]);
   builder.initializer('w', floatTensor([from, to], new Float32Array(from * to).fill(0.5)));

@@ -1,9 +1,8 @@
 // Trains the model of random-llama.mjs for a few steps on one batch of random tokens, and says how much memory that took.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Trainer } from '../../dist/train/trainer.js';
 import { peakMemory } from './serve.mjs';
-
-const { Trainer } = await import('../../dist/train/trainer.js');
 
 const [folder, text] = process.argv.slice(2);
 const { batch, sequence, steps, threads } = JSON.parse(text);

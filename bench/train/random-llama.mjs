@@ -5,16 +5,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomFillSync } from 'node:crypto';
-
-const dist = (path) => import(`../../dist/${path}`);
-const { ModelBuilder } = await dist('model/model-builder.js');
-const { buildDecoder } = await dist('model/architectures/decoder.js');
-const { decoderConfig, decoderSpec, fullLayers } = await dist('model/architectures/decoder-config.js');
-const { fileSink } = await dist('model/weight-sink.js');
-const { int } = await dist('train/ir/attributes.js');
-const { saveModel } = await dist('train/ir/files.js');
-const { rawTensor } = await dist('train/ir/tensor-value.js');
-const { raiseOpset } = await dist('train/quantize/raise-opset.js');
+import { ModelBuilder } from '../../dist/model/model-builder.js';
+import { buildDecoder } from '../../dist/model/architectures/decoder.js';
+import { decoderConfig, decoderSpec, fullLayers } from '../../dist/model/architectures/decoder-config.js';
+import { fileSink } from '../../dist/model/weight-sink.js';
+import { int } from '../../dist/train/ir/attributes.js';
+import { saveModel } from '../../dist/train/ir/files.js';
+import { rawTensor } from '../../dist/train/ir/tensor-value.js';
+import { raiseOpset } from '../../dist/train/quantize/raise-opset.js';
 
 /** config.json of Llama 3.2 1B, 1.24 billion parameters. */
 const CONFIG = {

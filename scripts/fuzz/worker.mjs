@@ -1,10 +1,9 @@
 // Tries the inputs of one target and tells the parent how it gets on: { at }, { finding }, { done }.
 import { parseArgs } from 'node:util';
+import { Random } from '../../dist/random.js';
 import { BROKEN } from './broken.mjs';
 import { inputOf } from './mutate.mjs';
 import { isAnswer, TARGETS } from './targets.mjs';
-
-const { Random } = await import('../../dist/random.js');
 
 const { values } = parseArgs({
   options: {

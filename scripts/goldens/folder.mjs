@@ -1,8 +1,7 @@
 // A golden folder on disk: which there are, the adapter, the batch, the reference.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-
-const { openSafetensors } = await import('../../dist/tensor/safetensors-file.js');
+import { openSafetensors } from '../../dist/tensor/safetensors-file.js';
 
 export const ADAPTERS = ['lora', 'lora-head'];
 export const CHECKPOINT = 'checkpoint';

@@ -2,17 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openCheckpoint } from '../../dist/model/checkpoint.js';
+import { importCheckpoint } from '../../dist/model/import-checkpoint.js';
+import { inlineSink } from '../../dist/model/weight-sink.js';
+import { findModules } from '../../dist/train/find-modules.js';
+import { loadModel, saveModel } from '../../dist/train/ir/files.js';
+import { normalizeModel } from '../../dist/train/ir/normalize.js';
+import { isFloating } from '../../dist/train/ir/element-type.js';
+import { tensorFloats } from '../../dist/train/ir/tensor-value.js';
 import { CHECKPOINT, readMeta } from './folder.mjs';
-
-const dist = (path) => import(`../../dist/${path}`);
-const { openCheckpoint } = await dist('model/checkpoint.js');
-const { importCheckpoint } = await dist('model/import-checkpoint.js');
-const { inlineSink } = await dist('model/weight-sink.js');
-const { findModules } = await dist('train/find-modules.js');
-const { loadModel, saveModel } = await dist('train/ir/files.js');
-const { normalizeModel } = await dist('train/ir/normalize.js');
-const { isFloating } = await dist('train/ir/element-type.js');
-const { tensorFloats } = await dist('train/ir/tensor-value.js');
 
 /** An architecture that the importer cannot build: said, not failed. */
 export class UnknownArchitecture extends Error {}

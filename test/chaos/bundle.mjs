@@ -2,9 +2,9 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createBundle } from '../../dist/model/create-bundle.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { createBundle } = await import(new URL('../../dist/model/create-bundle.js', import.meta.url));
 
 export async function makeBundle(folder) {
   const checkpoint = join(folder, 'checkpoint');

@@ -2,14 +2,12 @@
 import { cpSync, readFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { createAdminClient } from '../../dist/rpc/client.js';
+import { encodeTensorFile } from '../../dist/tensor/encode-file.js';
+import { toManifest } from '../../dist/tensor/manifest.js';
 import { startProxy } from './proxy.mjs';
 import { Daemon } from './process.mjs';
 import { SILOS } from './plan.mjs';
-
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { createAdminClient } = await dist('rpc/client.js');
-const { encodeTensorFile } = await dist('tensor/encode-file.js');
-const { toManifest } = await dist('tensor/manifest.js');
 
 const RANK = 4;
 const SIDE = 512;

@@ -3,13 +3,11 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
+import { replayRound } from '../../dist/cli/audit/replay.js';
+import { parseSignedRound } from '../../dist/evidence/round-manifest.js';
+import { readRounds } from '../../dist/evidence/round-files.js';
+import { verifyChain } from '../../dist/evidence/verify-chain.js';
 import { SILOS } from './plan.mjs';
-
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { replayRound } = await dist('cli/audit/replay.js');
-const { parseSignedRound } = await dist('evidence/round-manifest.js');
-const { readRounds } = await dist('evidence/round-files.js');
-const { verifyChain } = await dist('evidence/verify-chain.js');
 
 /** A closed attempt may take so much longer than its deadline: timers, a busy machine. */
 const SLACK_MS = 3000;

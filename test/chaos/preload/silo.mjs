@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import './faults.mjs';
 
-const root = new URL('../../../dist/', import.meta.url);
-const { LINK_RETRY } = await import(new URL('client/link/connection.js', root));
-const { LocalTrainer } = await import(new URL('client/training/local-trainer.js', root));
+// After the faults are in place.
+const { LINK_RETRY } = await import('../../../dist/client/link/connection.js');
+const { LocalTrainer } = await import('../../../dist/client/training/local-trainer.js');
 
 // A test cannot wait ten seconds for every attempt.
 LINK_RETRY.initialMs = 100;

@@ -10,6 +10,8 @@ export interface ImportSite {
   readonly typeOnly: boolean;
   /** `import()`: loaded when it is called, not when the file is. */
   readonly dynamic: boolean;
+  /** What is taken from it by name: `import { a }`, `const { a } = await import()`. */
+  readonly names: readonly string[];
 }
 
 /** What the architecture test knows of a file. Paths are relative to the repository, with `/`. */
@@ -17,9 +19,11 @@ export interface ScannedFile {
   readonly path: string;
   readonly lines: number;
   readonly imports: readonly ImportSite[];
+  /** Names that it exports; `export *` not among them. */
+  readonly exports: readonly string[];
   /** Lines that read the environment (process.env, or env from node:process). */
   readonly envReads: readonly number[];
-  /** Its string literals, import specifiers included. */
+  /** Its string literals and the fixed parts of its templates, import specifiers included. */
   readonly strings: readonly string[];
 }
 
@@ -30,12 +34,13 @@ export function scanSource(path: string, text: string): ScannedFile {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
   const lineOf = (node: ts.Node): number => file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
   const imports: ImportSite[] = [];
+  const exports: string[] = [];
   const envReads: number[] = [];
   const strings: string[] = [];
 
   const add = (node: ts.Node, name: ts.Node | undefined, typeOnly: boolean, dynamic: boolean): void => {
     if (name && ts.isStringLiteralLike(name))
-      imports.push({ specifier: name.text, line: lineOf(node), typeOnly, dynamic });
+      imports.push({ specifier: name.text, line: lineOf(node), typeOnly, dynamic, names: namesTaken(node) });
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) {
@@ -48,12 +53,52 @@ export function scanSource(path: string, text: string): ScannedFile {
       if (node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node, node.arguments[0], false, true);
       else if (isResolveCall(node)) add(node, node.arguments[0], false, true);
     } else if (isProcessEnv(node)) envReads.push(lineOf(node));
-    else if (ts.isStringLiteralLike(node)) strings.push(node.text);
+    else if (
+      ts.isStringLiteralLike(node) ||
+      ts.isTemplateHead(node) ||
+      ts.isTemplateMiddleOrTemplateTail(node)
+    )
+      strings.push(node.text);
+    if (ts.isStatement(node)) exports.push(...namesExported(node));
     ts.forEachChild(node, visit);
   };
   visit(file);
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
-  return { path, lines, imports, envReads, strings };
+  return { path, lines, imports, exports, envReads, strings };
+}
+
+/** Names that an import declaration, or a destructured `await import()`, takes. */
+function namesTaken(node: ts.Node): string[] {
+  if (ts.isImportDeclaration(node)) {
+    const bindings = node.importClause?.namedBindings;
+    if (!bindings || !ts.isNamedImports(bindings)) return [];
+    return bindings.elements.map(({ propertyName, name }) => (propertyName ?? name).text);
+  }
+  const awaited = node.parent;
+  if (!ts.isAwaitExpression(awaited) || !ts.isVariableDeclaration(awaited.parent)) return [];
+  return boundNames(awaited.parent.name);
+}
+
+/** `a` of `const a`, or the properties that `const { a, b: c }` takes. */
+const boundNames = (name: ts.BindingName): string[] =>
+  ts.isIdentifier(name)
+    ? [name.text]
+    : name.elements.flatMap((element) =>
+        ts.isBindingElement(element) ? (element.propertyName ?? element.name).getText() : [],
+      );
+
+function namesExported(node: ts.Statement): string[] {
+  if (ts.isExportDeclaration(node)) {
+    const clause = node.exportClause;
+    return clause && ts.isNamedExports(clause) ? clause.elements.map(({ name }) => name.text) : [];
+  }
+  const marked =
+    ts.canHaveModifiers(node) &&
+    ts.getModifiers(node)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+  if (!marked) return [];
+  if (ts.isVariableStatement(node))
+    return node.declarationList.declarations.flatMap(({ name }) => boundNames(name));
+  return ts.isFunctionDeclaration(node) || ts.isClassDeclaration(node) ? [node.name?.text ?? 'default'] : [];
 }
 
 function isTypeOnlyImport({ importClause }: ts.ImportDeclaration): boolean {
