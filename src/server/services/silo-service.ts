@@ -190,8 +190,8 @@ export function createSiloService({
         (task) => task.id === taskId && task.silo === silo && task.version === version,
       );
       if (!isAsked) {
-        const { evaluations } = await coordinator.store.history(run.runId);
-        if (evaluations.some((entry) => entry.silo === silo && entry.version === version)) return {};
+        const known = await coordinator.store.evaluations(run.runId, version);
+        if (known.some((entry) => entry.silo === silo)) return {};
         throw new FedrotError(
           'not_assigned',
           `silo ${silo} is not asked (any more) to score version ${version} of run ${run.runId}`,
@@ -200,8 +200,7 @@ export function createSiloService({
       const { examples, loss, accuracy } = record;
       const score = { examples, loss, accuracy };
       await run.send({ type: 'evaluated', silo, taskId, score }, { evaluations: [record] });
-      const { evaluations } = await coordinator.store.history(run.runId);
-      measureScores(metrics, run, evaluations.filter((entry) => entry.version === version)); // prettier-ignore
+      measureScores(metrics, run, await coordinator.store.evaluations(run.runId, version));
       return {};
     },
   };

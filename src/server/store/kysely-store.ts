@@ -1,11 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely';
-import { FedrotError } from '../../errors.js';
 import type { TokenRecord } from '../../pki/enrolment-token.js';
 import type { HttpTokenRecord } from '../../pki/http-token.js';
-import { parseRunSpec } from '../../run-spec.js';
-import type { RunEvent } from '../round/events.js';
-import { upgradeState, type UpgradableState } from '../round/upgrade-state.js';
-import { insertRecords } from './insert-records.js';
 import {
   readHttpTokens,
   readSerials,
@@ -14,14 +9,19 @@ import {
   writeHttpToken,
   writeToken,
 } from './access-rows.js';
-import { queryHistory, queryPublishedUpdates, versionFiles } from './query-history.js';
-import { lastLogSeq, readLog } from './run-log.js';
+import { readAdapters, readPublishedFiles, readReferencedFiles } from './adapter-rows.js';
+import { queryHistory, queryPublishedUpdates } from './query-history.js';
 import { queryContributions, queryRound, querySeries } from './query-series.js';
-import { adapterRecord, failureRecord, siloRecord, siloRow, updateRecord } from './rows.js';
+import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
+import { readLog } from './run-log.js';
+import { evaluationsOf, failuresOf, updatesOf } from './run-records.js';
+import { readRuns, writeChange, writeRun } from './run-rows.js';
+import { readSilos, writeSilo } from './silo-rows.js';
 import { storageError } from './storage-error.js';
 import type {
   AdapterRecord,
   Contribution,
+  EvaluationRecord,
   FailureRecord,
   IssuedRecord,
   LogQuery,
@@ -51,127 +51,35 @@ export class KyselyStore implements Store {
   }
 
   async createRun(run: NewRun): Promise<void> {
-    const { runId, spec, createdMs, state, initial } = run;
-    await this.#write(`storing run ${runId}`, async (tx) => {
-      const known = await tx
-        .selectFrom('runs')
-        .select('run_id')
-        .where('run_id', '=', runId)
-        .executeTakeFirst();
-      if (known) throw new FedrotError('already_exists', `there is already a run ${runId}`);
-      const last = await tx
-        .selectFrom('runs')
-        .select((eb) => eb.fn.max('created_seq').as('seq'))
-        .executeTakeFirst();
-      await tx
-        .insertInto('runs')
-        .values({
-          run_id: runId,
-          created_seq: (last?.seq ?? 0) + 1,
-          created_ms: createdMs,
-          spec_json: JSON.stringify(spec),
-          snapshot_json: JSON.stringify(state),
-          snapshot_seq: 0,
-          last_seq: 0,
-        })
-        .execute();
-      await tx
-        .insertInto('adapters')
-        .values({ run_id: runId, version: 0, ...initial, created_ms: createdMs })
-        .execute();
-    });
+    await this.#write(`storing run ${run.runId}`, (tx) => writeRun(tx, run));
   }
 
   async runs(): Promise<readonly StoredRun[]> {
-    return this.#read('reading the runs', async (db) => {
-      const rows = await db.selectFrom('runs').selectAll().orderBy('created_seq').execute();
-      const stored: StoredRun[] = [];
-      for (const row of rows) {
-        const events = await db
-          .selectFrom('events')
-          .select('event_json')
-          .where('run_id', '=', row.run_id)
-          .where('seq', '>', row.snapshot_seq)
-          .orderBy('seq')
-          .execute();
-        stored.push({
-          runId: row.run_id,
-          spec: parseRunSpec(JSON.parse(row.spec_json), `stored run ${row.run_id}`),
-          createdMs: row.created_ms,
-          snapshot: upgradeState(JSON.parse(row.snapshot_json) as UpgradableState),
-          events: events.map((event) => JSON.parse(event.event_json) as RunEvent),
-          seq: row.last_seq,
-          logSeq: await lastLogSeq(db, row.run_id),
-        });
-      }
-      return stored;
-    });
+    return this.#read('reading the runs', readRuns);
   }
 
   async commit(change: RunChange): Promise<void> {
-    const { runId, events } = change;
-    const first = events[0];
-    const last = events.at(-1);
-    if (first === undefined || last === undefined)
-      throw new FedrotError('internal', `a change of run ${runId} without an event`);
-    await this.#write(`storing an event of run ${runId}`, async (tx) => {
-      const snapshot =
-        change.snapshot === undefined
-          ? {}
-          : { snapshot_json: JSON.stringify(change.snapshot), snapshot_seq: last.seq };
-      const moved = await tx
-        .updateTable('runs')
-        .set({ last_seq: last.seq, ...snapshot })
-        .where('run_id', '=', runId)
-        .where('last_seq', '=', first.seq - 1)
-        .executeTakeFirst();
-      if (moved.numUpdatedRows !== 1n)
-        throw new FedrotError('internal', `event ${first.seq} does not follow the last one of run ${runId}`);
-      for (const { seq, event } of events)
-        await tx
-          .insertInto('events')
-          .values({ run_id: runId, seq, at_ms: event.at, event_json: JSON.stringify(event) })
-          .execute();
-      await insertRecords(tx, change);
-    });
+    await this.#write(`storing an event of run ${change.runId}`, (tx) => writeChange(tx, change));
   }
 
   async adapters(runId: string): Promise<readonly AdapterRecord[]> {
-    return this.#read('reading adapters', async (db) => {
-      const rows = await db
-        .selectFrom('adapters')
-        .selectAll()
-        .where('run_id', '=', runId)
-        .orderBy('version')
-        .execute();
-      const files = await versionFiles(db, runId);
-      return rows.map((row) => adapterRecord(row, files.get(row.version) ?? []));
-    });
-  }
-
-  async adapter(runId: string, version: number): Promise<AdapterRecord | undefined> {
-    return this.#read('reading an adapter', async (db) => {
-      const row = await db
-        .selectFrom('adapters')
-        .selectAll()
-        .where('run_id', '=', runId)
-        .where('version', '=', version)
-        .executeTakeFirst();
-      return row && adapterRecord(row, (await versionFiles(db, runId)).get(version) ?? []);
-    });
+    return this.#read('reading adapters', (db) => readAdapters(db, runId));
   }
 
   async update(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined> {
     return this.#read('reading an update', async (db) => {
-      const row = await db
-        .selectFrom('updates')
-        .selectAll()
-        .where('run_id', '=', runId)
+      const row = await updatesOf(db, runId)
         .where('round', '=', round)
         .where('silo', '=', silo)
         .executeTakeFirst();
       return row && updateRecord(row);
     });
+  }
+
+  async evaluations(runId: string, version: number): Promise<readonly EvaluationRecord[]> {
+    return this.#read('reading evaluations', async (db) =>
+      (await evaluationsOf(db, runId).where('version', '=', version).execute()).map(evaluationRecord),
+    );
   }
 
   async history(runId: string): Promise<RunHistory> {
@@ -198,40 +106,16 @@ export class KyselyStore implements Store {
   }
 
   async saveSilo(silo: SiloRecord): Promise<void> {
-    await this.#write(`storing silo ${silo.silo}`, async (tx) => {
-      const { first_seen_ms: _kept, silo: _key, ...changes } = siloRow(silo);
-      await tx
-        .insertInto('silos')
-        .values(siloRow(silo))
-        .onConflict((conflict) => conflict.column('silo').doUpdateSet(changes))
-        .execute();
-    });
+    await this.#write(`storing silo ${silo.silo}`, (tx) => writeSilo(tx, silo));
   }
 
   async silos(): Promise<readonly SiloSummary[]> {
-    return this.#read('reading the silos', async (db) => {
-      const rows = await db.selectFrom('silos').selectAll().orderBy('silo').execute();
-      const updates = await countBySilo(db, 'updates');
-      const failures = await countBySilo(db, 'failures');
-      return rows.map((row) => ({
-        ...siloRecord(row),
-        updatesAccepted: updates.get(row.silo) ?? 0,
-        failures: failures.get(row.silo) ?? 0,
-      }));
-    });
+    return this.#read('reading the silos', readSilos);
   }
 
   async failures(runId: string, round: number): Promise<readonly FailureRecord[]> {
     return this.#read('reading failures', async (db) =>
-      (
-        await db
-          .selectFrom('failures')
-          .selectAll()
-          .where('run_id', '=', runId)
-          .where('round', '=', round)
-          .orderBy('id')
-          .execute()
-      ).map(failureRecord),
+      (await failuresOf(db, runId).where('round', '=', round).execute()).map(failureRecord),
     );
   }
 
@@ -268,26 +152,11 @@ export class KyselyStore implements Store {
   }
 
   async adapterFiles(): Promise<ReadonlySet<string>> {
-    return this.#read('reading the names of adapters', async (db) => {
-      const rows = await db
-        .selectFrom('adapters')
-        .select('sha256')
-        .union(db.selectFrom('version_files').select('sha256'))
-        .execute();
-      return new Set(rows.map((row) => row.sha256));
-    });
+    return this.#read('reading the names of adapters', readPublishedFiles);
   }
 
   async referencedFiles(): Promise<ReadonlySet<string>> {
-    return this.#read('reading the names of files', async (db) => {
-      const rows = await db
-        .selectFrom('adapters')
-        .select('sha256')
-        .union(db.selectFrom('updates').select('sha256'))
-        .union(db.selectFrom('version_files').select('sha256'))
-        .execute();
-      return new Set(rows.map((row) => row.sha256));
-    });
+    return this.#read('reading the names of files', readReferencedFiles);
   }
 
   async check(): Promise<void> {
@@ -314,16 +183,4 @@ export class KyselyStore implements Store {
       throw storageError(thrown, doing);
     }
   }
-}
-
-async function countBySilo(
-  db: Kysely<Tables>,
-  table: 'updates' | 'failures',
-): Promise<ReadonlyMap<string, number>> {
-  const rows = await db
-    .selectFrom(table)
-    .select((eb) => ['silo', eb.fn.countAll<number>().as('count')])
-    .groupBy('silo')
-    .execute();
-  return new Map(rows.map((row) => [row.silo, row.count]));
 }

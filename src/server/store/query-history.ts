@@ -1,6 +1,7 @@
-import type { Kysely, Selectable } from 'kysely';
-import type { Rollback } from '../round/state.js';
-import { evaluationRecord, failureRecord, filesOf, updateRecord } from './rows.js';
+import type { Kysely } from 'kysely';
+import { versionFiles } from './adapter-rows.js';
+import { evaluationRecord, failureRecord, filesOf, rollbackOf, updateRecord } from './rows.js';
+import { evaluationsOf, failuresOf, updatesOf } from './run-records.js';
 import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -23,26 +24,9 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
     .where('rounds.run_id', '=', runId)
     .orderBy('rounds.round')
     .execute();
-  const updates = await db
-    .selectFrom('updates')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .orderBy('round')
-    .orderBy('silo')
-    .execute();
-  const failures = await db
-    .selectFrom('failures')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .orderBy('id')
-    .execute();
-  const evaluations = await db
-    .selectFrom('evaluations')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .orderBy('version')
-    .orderBy('silo')
-    .execute();
+  const updates = await updatesOf(db, runId).execute();
+  const failures = await failuresOf(db, runId).execute();
+  const evaluations = await evaluationsOf(db, runId).execute();
   const files = await versionFiles(db, runId);
   return {
     rounds: rounds.map((row) => ({
@@ -52,23 +36,12 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       diagnosticsJson: row.diagnostics_json,
       adapter: { sha256: row.sha256, bytes: row.bytes },
       ...filesOf(files.get(row.round) ?? []),
-      ...(row.rollback_json !== null && { rollback: JSON.parse(row.rollback_json) as Rollback }),
+      ...rollbackOf(row),
     })),
     updates: updates.map(updateRecord),
     failures: failures.map(failureRecord),
     evaluations: evaluations.map(evaluationRecord),
   };
-}
-
-/** What a run's versions have beside their adapters, by version. */
-export async function versionFiles(
-  db: Kysely<Tables>,
-  runId: string,
-): Promise<ReadonlyMap<number, readonly Selectable<Tables['version_files']>[]>> {
-  const rows = await db.selectFrom('version_files').selectAll().where('run_id', '=', runId).execute();
-  const byVersion = new Map<number, typeof rows>();
-  for (const row of rows) byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
-  return byVersion;
 }
 
 /** Updates of rounds published from `fromMs` on and before `toMs`: the round that counted them, or did not. */

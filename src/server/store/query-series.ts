@@ -1,6 +1,6 @@
 import { sql, type Kysely } from 'kysely';
-import type { Rollback } from '../round/state.js';
-import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
+import { evaluationRecord, failureRecord, rollbackOf, updateRecord } from './rows.js';
+import { evaluationsOf, failuresOf, updatesOf } from './run-records.js';
 import type { Contribution, RoundHistory, RoundTotals, RunSeries } from './store.js';
 import type { Tables } from './tables.js';
 
@@ -41,19 +41,12 @@ export async function querySeries(
     .where('round', '>', afterRound)
     .groupBy('round')
     .execute();
-  const evaluations = await db
-    .selectFrom('evaluations')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .where('received_ms', '>', afterMs)
-    .orderBy('version')
-    .orderBy('silo')
-    .execute();
-  const updatesOf = new Map(updates.map((row) => [row.round, row]));
-  const failuresOf = new Map(failures.map((row) => [row.round, Number(row.failures)]));
+  const evaluations = await evaluationsOf(db, runId).where('received_ms', '>', afterMs).execute();
+  const updatesIn = new Map(updates.map((row) => [row.round, row]));
+  const failuresIn = new Map(failures.map((row) => [row.round, Number(row.failures)]));
   return {
     rounds: rounds.map((row): RoundTotals => {
-      const found = updatesOf.get(row.round);
+      const found = updatesIn.get(row.round);
       const weight = Number(found?.weight ?? 0);
       return {
         round: row.round,
@@ -67,8 +60,8 @@ export async function querySeries(
           weight > 0 && found !== undefined && found.weighted !== null
             ? Number(found.weighted) / weight
             : null,
-        failures: failuresOf.get(row.round) ?? 0,
-        ...(row.rollback_json !== null && { rollback: JSON.parse(row.rollback_json) as Rollback }),
+        failures: failuresIn.get(row.round) ?? 0,
+        ...rollbackOf(row),
       };
     }),
     evaluations: evaluations.map(evaluationRecord),
@@ -84,20 +77,8 @@ export async function queryRound(
   const series = await querySeries(db, runId, { afterRound: round - 1, afterMs: Number.MAX_SAFE_INTEGER });
   const totals = series.rounds[0];
   if (totals?.round !== round) return undefined;
-  const updates = await db
-    .selectFrom('updates')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .where('counted_in', '=', round)
-    .orderBy('silo')
-    .execute();
-  const failures = await db
-    .selectFrom('failures')
-    .selectAll()
-    .where('run_id', '=', runId)
-    .where('round', '=', round)
-    .orderBy('id')
-    .execute();
+  const updates = await updatesOf(db, runId).where('counted_in', '=', round).execute();
+  const failures = await failuresOf(db, runId).where('round', '=', round).execute();
   return { totals, updates: updates.map(updateRecord), failures: failures.map(failureRecord) };
 }
 

@@ -1,4 +1,5 @@
 import type { Insertable, Selectable } from 'kysely';
+import type { Rollback } from '../round/state.js';
 import type {
   AdapterRecord,
   EvaluationRecord,
@@ -125,6 +126,13 @@ export function adapterRecord(
 ): AdapterRecord {
   const { version, sha256, bytes } = row;
   return { version, sha256, bytes, createdMs: row.created_ms, ...filesOf(files) };
+}
+
+/** Where a round published an old version again. */
+export function rollbackOf({ rollback_json: json }: Pick<Selectable<Tables['rounds']>, 'rollback_json'>): {
+  readonly rollback?: Rollback;
+} {
+  return json === null ? {} : { rollback: JSON.parse(json) as Rollback };
 }
 
 export function siloRow(record: SiloRecord): Insertable<Tables['silos']> {

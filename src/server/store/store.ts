@@ -18,10 +18,12 @@ export interface Store {
   /** What a batch of events has brought about, in one transaction. `seq` must follow the last one of the run (internal). */
   commit(change: RunChange): Promise<void>;
 
+  /** Every version, in order. */
   adapters(runId: string): Promise<readonly AdapterRecord[]>;
-  adapter(runId: string, version: number): Promise<AdapterRecord | undefined>;
   /** The update for that round's task, counted or not. */
   update(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined>;
+  /** What was said of one version, in order of the silos' names. */
+  evaluations(runId: string, version: number): Promise<readonly EvaluationRecord[]>;
   /** Finished rounds, their counted updates, failures and evaluations, each in order. */
   history(runId: string): Promise<RunHistory>;
 

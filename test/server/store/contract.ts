@@ -77,13 +77,9 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       expect(await store.runs()).toEqual([
         { runId: 'mail-1', spec, createdMs: 5, snapshot: state, events: [], seq: 0, logSeq: 0 },
       ]);
-      expect(await store.adapter('mail-1', 0)).toEqual({
-        version: 0,
-        sha256: sha('0'),
-        bytes: 100,
-        createdMs: 5,
-      });
-      expect(await store.adapter('mail-1', 1)).toBeUndefined();
+      expect(await store.adapters('mail-1')).toEqual([
+        { version: 0, sha256: sha('0'), bytes: 100, createdMs: 5 },
+      ]);
     });
 
     it('refuses a second run of the same id, and keeps runs in order of creation', async () => {
@@ -279,6 +275,18 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       expect(history.failures.map((entry) => entry.silo)).toEqual(['b', 'a']);
       expect(history.failures[0]).toEqual(failure);
       expect(history.evaluations).toEqual([{ ...score, accuracy: 0.25, loss: NaN }]);
+
+      await store.commit(
+        change(3, { evaluations: ['f', 'c'].map((silo) => ({ ...score, silo, version: 1 })) }),
+      );
+      const said = async (version: number) =>
+        (await store.evaluations('mail-1', version)).map(({ silo, version: of }) => [silo, of]);
+      expect(await said(0)).toEqual([['e', 0]]);
+      expect(await said(1)).toEqual([
+        ['c', 1],
+        ['f', 1],
+      ]);
+      expect(await said(2)).toEqual([]);
     });
 
     it('keeps silos, when they were first seen, and counts what they did', async () => {
