@@ -4,9 +4,9 @@ import { systemClock, type Clock } from '../clock.js';
 import { asFedrotError, FedrotError } from '../errors.js';
 import { openJournal } from '../evidence/journal.js';
 import { silentLogger, type Logger } from '../log.js';
-import { software } from '../model/software.js';
 import { describeIdentity } from '../pki/identity.js';
 import { openTracing } from '../trace/open-tracing.js';
+import { packageVersion } from '../version.js';
 import type { ClientSecurity } from '../rpc/credentials.js';
 import type { RetryPolicy } from '../rpc/retry.js';
 import { openSession } from '../train/session.js';
@@ -23,13 +23,15 @@ import { SiloMetrics } from './metrics.js';
 import { watchAssignments } from './link/watch.js';
 import { MergedBases } from './merged-bases.js';
 import { OwnFactors } from './own-factors.js';
-import { performTask, siloFolders, type Workshop } from './perform-task.js';
+import { performTask } from './perform-task.js';
 import { ResourceLimits } from './resource-limits.js';
+import { siloFolders } from './silo-folders.js';
 import { Spool } from './spool.js';
 import { withStorageErrors } from './storage-error.js';
 import { TaskBoard } from './task-board.js';
 import { LocalTrainer, type Trainer } from './training/local-trainer.js';
 import { TrainingSpool } from './training-spool.js';
+import type { Workshop } from './workshop.js';
 
 export interface ClientOptions {
   /** Default silent. */
@@ -73,7 +75,7 @@ function identity(config: ClientConfig, data: DataSet) {
   return {
     silo: config.name,
     role: ROLES[config.role],
-    softwareVersion: software().replace(/^\S+ /, ''),
+    softwareVersion: packageVersion(),
     examples: examples.length,
     labels: labels.length <= MAX_LABELS ? labels : [],
   };
@@ -101,7 +103,8 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
   });
   const { host, port } = config.metrics;
   const served = port === undefined ? undefined : await serveMetrics(metrics, { host, port });
-  const { journal, torn } = await openJournal(siloFolders(config.folder).journal, clock);
+  const folders = siloFolders(config.folder);
+  const { journal, torn } = await openJournal(folders.journal, clock);
   if (torn) logger.warn(torn, 'the end of the journal was torn by a crash; the rest is whole');
   const connection = new Connection({
     address: config.coordinator,
@@ -114,7 +117,6 @@ export async function startClient(config: ClientConfig, options: ClientOptions =
     ...(party.proxy && { proxy: party.proxy }),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
   });
-  const folders = siloFolders(config.folder);
   const threads = config.threads ?? availableParallelism();
   const trainer =
     options.trainer ??

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OwnFactors } from '../../client/own-factors.js';
-import { siloFolders } from '../../client/perform-task.js';
+import { siloFolders } from '../../client/silo-folders.js';
 import { withOwn } from '../../client/fit-task.js';
 import { FedrotError } from '../../errors.js';
 import type { LoraSpec } from '../../run-spec.js';

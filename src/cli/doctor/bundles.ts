@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { siloFolders } from '../../client/perform-task.js';
+import { siloFolders } from '../../client/silo-folders.js';
 import { asFedrotError } from '../../errors.js';
 import { openBundle } from '../../model/bundle.js';
 import { fail, skip, ok, type Finding } from './finding.js';
