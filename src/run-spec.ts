@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import { FedrotError } from './errors.js';
+import { NAME, NAME_RULE, SHA256 } from './name.js';
 
 /**
  * A run's specification: one schema for the operator's YAML, the coordinator's store and the task that a silo gets.
  * It travels as JSON (spec_json). Unknown keys are errors; defaults are filled in once, when the run is created.
  */
 
-const name = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit');
+const name = z.string().regex(NAME, NAME_RULE);
 
 const adamw = z.strictObject({
   kind: z.literal('adamw').describe('AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)'),
@@ -353,7 +352,7 @@ export const runSpecSchema = z.strictObject({
   name: name.describe('name of the run; its id is made from it'),
   bundle: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex')
+    .regex(SHA256, 'must be a SHA-256 in hex')
     .describe('the bundle (base model and tokenizer) by its SHA-256, hex'),
   task: taskSchema.describe('what the model learns'),
   lora: loraSchema.prefault({}),

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.js';
+import { NAME, NAME_RULE } from '../name.js';
+import { tracingSchema } from '../trace/tracing-config.js';
 
 /** Formats of data files; `auto` goes by the ending (.jsonl .ndjson .csv .tsv). */
 export const DATA_FORMATS = ['auto', 'jsonl', 'csv', 'tsv'] as const;
@@ -95,13 +97,7 @@ export const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/;
 /** Everything that a silo's daemon can be told. Paths are relative to the working directory. */
 export const clientConfigSchema = z
   .strictObject({
-    name: z
-      .string()
-      .regex(
-        /^[a-z0-9][a-z0-9._-]{0,62}$/,
-        'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
-      )
-      .describe('name of the silo, unique in the consortium'),
+    name: z.string().regex(NAME, NAME_RULE).describe('name of the silo, unique in the consortium'),
     coordinator: z
       .string()
       .regex(
@@ -225,17 +221,7 @@ export const clientConfigSchema = z
       })
       .prefault({})
       .describe('resources beside threads'),
-    tracing: z
-      .strictObject({
-        endpoint: z
-          .url({ protocol: /^https?$/ })
-          .optional()
-          .describe(
-            'OTLP/HTTP receiver of traces, e.g. http://collector:4318/v1/traces; nothing is traced by default',
-          ),
-      })
-      .prefault({})
-      .describe('OpenTelemetry traces of rounds (docs/tracing.md)'),
+    tracing: tracingSchema,
     metrics: z
       .strictObject({
         host: z

@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adapterLayout } from '../align/layout.js';
 import type { Clock } from '../clock.js';
 import type { Logger } from '../log.js';
 import { openBundle, type Bundle } from '../model/bundle.js';
-import { sha256Of } from '../model/file-digest.js';
 import { mergeBase, type ModuleProduct } from '../model/merge-base.js';
 import type { MergeRef } from '../rpc/gen/fedrot/v1/MergeRef.js';
+import { sha256Hex } from '../sha256.js';
 import { openTensorFile, type TensorFile } from '../tensor/safetensors-file.js';
+import { isForgotten } from './is-forgotten.js';
 import { withStorageErrors } from './storage-error.js';
-
-/** A run that nobody has asked for in so long has gone on without us. */
-const MAX_AGE_MS = 14 * 86_400_000;
 
 export interface MergedBasesOptions {
   /** Holds a folder for each run, and in it one base. */
@@ -47,7 +45,7 @@ export class MergedBases {
     const { clock, logger, requireDisk } = this.options;
     const folder = join(this.options.folder, runId);
     const nameAfter = (count: number): string =>
-      sha256Of(
+      sha256Hex(
         JSON.stringify([
           bundle.sha256,
           scale,
@@ -86,7 +84,7 @@ export class MergedBases {
       if (name !== kept) await rm(join(folder, name), { recursive: true, force: true });
     for (const run of await readdir(this.options.folder)) {
       const path = join(this.options.folder, run);
-      if (path !== folder && nowMs - (await stat(path)).mtimeMs > MAX_AGE_MS)
+      if (path !== folder && (await isForgotten(path, nowMs)))
         await rm(path, { recursive: true, force: true });
     }
   }

@@ -1,10 +1,8 @@
 import { MetricSet, type MetricDescription } from '../metrics/metric-set.js';
-import type { Phase } from './progress-reporter.js';
+import { PHASES, type Phase } from './progress-reporter.js';
 
 /** Seconds of one optimizer step: from a toy to a large model on a small machine. */
 const STEP_BUCKETS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
-const PHASES: readonly Phase[] = ['fetching', 'preparing', 'training', 'uploading', 'evaluating'];
 
 /** One optimizer step, or one batch that was scored. */
 export interface StepMeasure {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeTensorFile } from '../tensor/encode-file.js';
-import { openTensorFile } from '../tensor/safetensors-file.js';
+import { readTensorFile } from '../tensor/read-tensors.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import { withStorageErrors } from './storage-error.js';
 import { writeDurably } from './write-durably.js';
@@ -21,12 +21,7 @@ export class OwnFactors {
     for (const round of (await this.#rounds(runId)).reverse()) {
       if (round >= beforeRound) continue;
       try {
-        const file = openTensorFile(this.#path(runId, round));
-        try {
-          return file.tensors.map(({ name, shape }) => ({ name, shape, data: file.read(name) }));
-        } finally {
-          file.close();
-        }
+        return readTensorFile(this.#path(runId, round));
       } catch {
         continue; // an older one is better than none
       }

@@ -3,7 +3,8 @@ import type { Journal } from '../evidence/journal.js';
 import type { Connection } from './link/connection.js';
 import { outgoing } from './link/journalled.js';
 
-export type Phase = 'fetching' | 'preparing' | 'training' | 'uploading' | 'evaluating';
+export const PHASES = ['fetching', 'preparing', 'training', 'uploading', 'evaluating'] as const;
+export type Phase = (typeof PHASES)[number];
 
 export interface Progress {
   readonly phase: Phase;

@@ -1,5 +1,6 @@
 import { siloInstructionsSchema, type SiloInstructions } from '../align/instructions.js';
 import { FedrotError } from '../errors.js';
+import { NAME, SHA256 } from '../name.js';
 import { parseRunSpec, type RunSpec } from '../run-spec.js';
 
 /** What the coordinator says in a task, checked before anything is done with it. Everything throws option_invalid. */
@@ -41,12 +42,12 @@ export function required<T>(value: T | null | undefined, what: string): T {
 
 /** Names of bundles become names of folders: nothing else gets near the disk. */
 export function requireHash(bundle: string): string {
-  if (/^[0-9a-f]{64}$/.test(bundle)) return bundle;
+  if (SHA256.test(bundle)) return bundle;
   throw new FedrotError('option_invalid', 'the coordinator names a bundle by something that is no SHA-256');
 }
 
 /** The same of runs. */
 export function requireRunName(runId: string): void {
-  if (!/^[a-z0-9][a-z0-9._-]{0,62}$/.test(runId))
+  if (!NAME.test(runId))
     throw new FedrotError('option_invalid', 'the coordinator names a run by something that is no name');
 }

@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
 import { digestFile } from '../model/file-digest.js';
+import { SHA256 } from '../name.js';
+import { sha256Hex } from '../sha256.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import type { WireDType } from '../tensor/dtype.js';
+import { isForgotten } from './is-forgotten.js';
 import { withStorageErrors } from './storage-error.js';
 import { writeDurably } from './write-durably.js';
 import type { TrainResult } from './training/local-trainer.js';
@@ -24,15 +26,12 @@ export interface SpooledUpdate {
 const recordSchema = z.strictObject({
   runId: z.string(),
   round: z.int().min(1),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256: z.string().regex(SHA256),
   examples: z.int().min(1),
   metrics: z.strictObject({ loss: z.number(), steps: z.number(), seconds: z.number(), tokens: z.number() }),
 });
 
 type SpoolRecord = z.output<typeof recordSchema>;
-
-/** What nobody has asked for in so long is of a run that went on without us. */
-const MAX_AGE_MS = 14 * 86_400_000;
 
 /**
  * Finished updates of a silo: a daemon that is killed after training submits the update, it does not train again. An update
@@ -86,7 +85,7 @@ export class Spool {
       const obsolete =
         record === undefined ||
         (record.runId === task.runId && record.round < task.round) ||
-        (await this.#isOld(name));
+        (await isForgotten(join(this.folder, `${name}.json`), this.clock.now()));
       if (obsolete) await this.#remove(name);
     }
   }
@@ -98,11 +97,6 @@ export class Spool {
     } catch {
       return undefined; // not there, or cut by a crash of the machine
     }
-  }
-
-  async #isOld(name: string): Promise<boolean> {
-    const { mtimeMs } = await stat(join(this.folder, `${name}.json`));
-    return this.clock.now() - mtimeMs > MAX_AGE_MS;
   }
 
   async #remove(name: string): Promise<void> {
@@ -121,5 +115,5 @@ export function spoolName({
   instructionsJson,
 }: TrainTask): string {
   const parts = [runId, round, adapter?.sha256.toString('hex'), bundleSha256, specJson, instructionsJson];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+  return sha256Hex(JSON.stringify(parts)).slice(0, 32);
 }

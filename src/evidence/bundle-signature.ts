@@ -1,17 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { SIGNATURE_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
+import { SHA256 } from '../name.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';
 import { signatureSchema, signDigest, verifyDigest, type Signature } from './signature.js';
-
-/** Lies beside a bundle's manifest.json, and is not one of the files that it lists. */
-export const BUNDLE_SIGNATURE_FILE = 'manifest.sig.json';
 
 const schema = z.strictObject({
   format: z.literal('fedrot-bundle/1'),
   /** SHA-256 of manifest.json, hex: the bundle's name. */
-  bundle: z.string().regex(/^[0-9a-f]{64}$/),
+  bundle: z.string().regex(SHA256),
   signature: signatureSchema,
   /** The signer's certificate and the authorities above it, PEM; for readers that know only the root. */
   certificates: z.string().max(32_768),
@@ -26,7 +25,7 @@ export function signBundle(bundle: string, key: KeyObject, certificates: string)
 }
 
 /** The file's content, not verified yet: its certificates say which key to trust, once they are verified. Throws file_invalid. */
-export function parseBundleSignature(text: string, where = BUNDLE_SIGNATURE_FILE): BundleSignature {
+export function parseBundleSignature(text: string, where = SIGNATURE_FILE): BundleSignature {
   const parsed = schema.safeParse(parseCanonical(text, where));
   if (!parsed.success) throw new FedrotError('file_invalid', `${where}: ${describeIssues(parsed.error)}`);
   return parsed.data;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
+import { SHA256 } from '../name.js';
 import { AppendLog } from './append-log.js';
 
 /** What left a silo: written before the first byte goes out, and again with how it ended. */
@@ -16,7 +17,7 @@ const journalSchema = z.strictObject({
   /** Round of an update, progress or failure, version of an evaluation. */
   round: z.int().min(0).optional(),
   /** SHA-256 of what was sent, hex; of an update the file's, of anything else that of its canonical JSON. */
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256: z.string().regex(SHA256),
   /** Of the payload; for `broken`, how far it came. */
   bytes: z.int().min(0),
   code: z.string().max(64).optional(),

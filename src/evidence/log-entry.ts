@@ -1,6 +1,6 @@
 import { asFedrotError, FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';
-import { sha256Hex } from './sha256.js';
 
 /**
  * One line of a hash-chained log: canonical JSON of { seq, timeMs, previous, body, hash }. `hash` is the SHA-256 of the

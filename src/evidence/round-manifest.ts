@@ -2,13 +2,14 @@ import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
 import { describeIssues } from '../run-spec.js';
+import { SHA256 } from '../name.js';
+import { sha256Hex } from '../sha256.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';
-import { sha256Hex } from './sha256.js';
 import { signatureSchema, signDigest, type Signature } from './signature.js';
 
 export const ROUND_MANIFEST_FORMAT = 'fedrot-round-manifest/1';
 
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex');
+const sha256 = z.string().regex(SHA256, 'must be a SHA-256 in hex');
 const count = z.int().min(0);
 const silo = z.string().min(1).max(63);
 const adapter = z.strictObject({ version: count, sha256 });

@@ -1,12 +1,14 @@
-import { createHash, createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
+import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
+import { SHA256 } from '../name.js';
+import { sha256Hex } from '../sha256.js';
 
 /** Signatures over a SHA-256, with Node's own cryptography. */
 export const signatureSchema = z.strictObject({
   algorithm: z.enum(['ed25519', 'ecdsa-p256-sha256']),
   /** Whose: SHA-256 of the key's SubjectPublicKeyInfo, hex. */
-  key: z.string().regex(/^[0-9a-f]{64}$/),
+  key: z.string().regex(SHA256),
   /** base64; ECDSA as DER. */
   value: z.base64().max(512),
 });
@@ -34,15 +36,14 @@ function algorithmOf(key: KeyObject): Algorithm {
 }
 
 function statement(purpose: SignaturePurpose, sha256: string): Buffer {
-  if (!/^[0-9a-f]{64}$/.test(sha256))
-    throw new FedrotError('option_invalid', 'what is signed is a SHA-256 in hex');
+  if (!SHA256.test(sha256)) throw new FedrotError('option_invalid', 'what is signed is a SHA-256 in hex');
   return Buffer.from(`${SIGNATURE_PURPOSES[purpose]}\n${sha256}\n`);
 }
 
 /** Names a public key, or that of a private one. */
 export function signingKeyId(key: KeyObject): string {
   const der = (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(der).digest('hex');
+  return sha256Hex(der);
 }
 
 /** Signs a SHA-256 (hex) for a purpose. Ed25519 gives the same signature every time. */

@@ -1,6 +1,6 @@
 import { FedrotError } from '../errors.js';
 import type { Batch, IntTensor } from '../train/session-types.js';
-import { IGNORED } from './encode-causal.js';
+import { IGNORED_LABEL } from '../train/cross-entropy.js';
 import type { Encoding } from './tokenizer.js';
 
 export interface BatchOptions {
@@ -73,8 +73,11 @@ export function makeLabels(
   if (kind === 'number')
     return { dims: [rows.length], data: Float32Array.from(rows, ([target = NaN]) => target) };
   if (kind === 'class')
-    return { dims: [rows.length], data: BigInt64Array.from(rows, ([label = IGNORED]) => BigInt(label)) };
-  const data = new BigInt64Array(rows.length * length).fill(BigInt(IGNORED));
+    return {
+      dims: [rows.length],
+      data: BigInt64Array.from(rows, ([label = IGNORED_LABEL]) => BigInt(label)),
+    };
+  const data = new BigInt64Array(rows.length * length).fill(BigInt(IGNORED_LABEL));
   rows.forEach((labels, row) => data.set(labels.map(BigInt), row * length));
   return { dims: [rows.length, length], data };
 }

@@ -1,16 +1,9 @@
 import { z } from 'zod';
+import { PLAIN_FILE_NAME } from '../bundle-names.js';
+import { SHA256 } from '../name.js';
 
-export const MANIFEST_FILE = 'manifest.json';
-
-/** The signature over the bundle's name lies beside the manifest and is not listed in it (src/evidence/bundle-signature.ts). */
-export const SIGNATURE_FILE = 'manifest.sig.json';
-
-/** A plain file name: no folder, no way out of one, nothing hidden. */
-const fileName = z
-  .string()
-  .max(255)
-  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/, 'must be a plain file name');
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hex');
+const fileName = z.string().regex(PLAIN_FILE_NAME, 'must be a plain file name');
+const sha256 = z.string().regex(SHA256, 'must be a SHA-256 in hex');
 const count = z.int().min(0);
 const size = z.int().min(1);
 const moduleName = z.string().min(1).max(400);

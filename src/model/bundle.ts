@@ -1,14 +1,11 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 import { loadModel } from '../train/ir/files.js';
-import {
-  bundleManifestSchema,
-  MANIFEST_FILE,
-  SIGNATURE_FILE,
-  type BundleManifest,
-} from './bundle-manifest.js';
-import { digestFile, sha256Of } from './file-digest.js';
+import { bundleManifestSchema, type BundleManifest } from './bundle-manifest.js';
+import { digestFile } from './file-digest.js';
 import { checkJson, parseJsonObject } from './json-file.js';
 import type { TextTokenizer } from './tokenizer.js';
 
@@ -41,7 +38,7 @@ export async function openBundle(folder: string, options: OpenBundleOptions): Pr
   } catch (cause) {
     throw new FedrotError('not_found', `${folder}: is no bundle: it has no ${MANIFEST_FILE}`, { cause });
   }
-  const sha256 = sha256Of(bytes);
+  const sha256 = sha256Hex(bytes);
   if (options.sha256 !== undefined && options.sha256 !== sha256)
     throw new FedrotError('checksum_mismatch', `${folder}: is bundle ${sha256}, not ${options.sha256}`);
   const manifest = checkJson(bundleManifestSchema, parseJsonObject(bytes.toString(), path), path);

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { MANIFEST_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 import { encodeModel } from '../train/ir/codec.js';
-import { MANIFEST_FILE, type BundleManifest } from './bundle-manifest.js';
+import type { BundleManifest } from './bundle-manifest.js';
 import { checkpointSource, hubName, type BundleSource } from './bundle-source.js';
 import { placeTokenizer } from './bundle-tokenizer.js';
 import { canonicalJson } from './canonical-json.js';
 import { checkDifferentiable } from './check-differentiable.js';
 import { DATA_FILE, describeBundle, MODEL_FILE, type BundleProgress } from './describe-bundle.js';
-import { sha256Of } from './file-digest.js';
 import type { ImportedModel, ImportOptions } from './import-checkpoint.js';
 import { onnxSource } from './onnx-source.js';
 import { quantizeImported, type Quantization } from './quantize-imported.js';
@@ -103,7 +104,7 @@ async function write(
   const manifest = await describeBundle(folder, { source, imported, tokenizer, options });
   const json = canonicalJson(manifest);
   await writeFile(join(folder, MANIFEST_FILE), json);
-  return { sha256: sha256Of(json), manifest, unusedTensors: imported.unusedTensors };
+  return { sha256: sha256Hex(json), manifest, unusedTensors: imported.unusedTensors };
 }
 
 async function buildModel(

@@ -1,11 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import {
-  bundleManifestSchema,
-  MANIFEST_FILE,
-  type BundleFile,
-  type BundleManifest,
-} from './bundle-manifest.js';
+import { MANIFEST_FILE } from '../bundle-names.js';
+import { bundleManifestSchema, type BundleFile, type BundleManifest } from './bundle-manifest.js';
 import { endIds, hubName, type BundleSource } from './bundle-source.js';
 import { digestFile } from './file-digest.js';
 import type { ImportedModel } from './import-checkpoint.js';

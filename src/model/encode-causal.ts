@@ -1,7 +1,5 @@
+import { IGNORED_LABEL } from '../train/cross-entropy.js';
 import type { Encoding, TextTokenizer } from './tokenizer.js';
-
-/** Labels of this value do not count, as in PyTorch's cross_entropy. */
-export const IGNORED = -100;
 
 /** An example as tokens, with what is to be learnt from it. */
 export interface LabelledEncoding extends Encoding {
@@ -22,7 +20,7 @@ export interface CausalOptions {
 
 /** Label t is the token at t + 1 (`ids` from `learnt` on count); the last token has none to predict. */
 function row(ids: readonly number[], learnt: number): LabelledEncoding {
-  const labels = ids.map((_, at) => (at + 1 >= learnt ? (ids[at + 1] ?? IGNORED) : IGNORED));
+  const labels = ids.map((_, at) => (at + 1 >= learnt ? (ids[at + 1] ?? IGNORED_LABEL) : IGNORED_LABEL));
   return { ids, typeIds: ids.map(() => 0), labels };
 }
 

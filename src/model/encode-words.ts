@@ -1,4 +1,5 @@
-import { IGNORED, type LabelledEncoding } from './encode-causal.js';
+import { IGNORED_LABEL } from '../train/cross-entropy.js';
+import type { LabelledEncoding } from './encode-causal.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /**
@@ -18,10 +19,10 @@ export function encodeWords(
     const own = tokenizer.ids(index === 0 || tokenizer.marksWords ? word : ` ${word}`);
     if (ids.length + own.length > room) break;
     ids.push(...own);
-    labels.push(...own.map((_, at) => (at === 0 ? label : IGNORED)));
+    labels.push(...own.map((_, at) => (at === 0 ? label : IGNORED_LABEL)));
   }
   const framed = tokenizer.frame(ids);
   const before = tokenizer.startOf('').length;
-  const all = framed.ids.map((_, at) => labels[at - before] ?? IGNORED);
+  const all = framed.ids.map((_, at) => labels[at - before] ?? IGNORED_LABEL);
   return { ...framed, labels: all };
 }

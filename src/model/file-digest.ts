@@ -23,7 +23,3 @@ export async function digestFile(path: string): Promise<FileDigest> {
   );
   return { bytes, sha256: hash.digest('hex') };
 }
-
-export function sha256Of(content: Uint8Array | string): string {
-  return createHash('sha256').update(content).digest('hex');
-}

@@ -1,3 +1,4 @@
+import { readTensors } from '../tensor/read-tensors.js';
 import { readPeftAdapter, type PeftAdapter } from './peft.js';
 import type { AdapterInput } from './language-model.js';
 
@@ -5,10 +6,7 @@ import type { AdapterInput } from './language-model.js';
 export async function loadAdapter(folder: string): Promise<Pick<PeftAdapter, 'settings'> & AdapterInput> {
   const { settings, tensors } = await readPeftAdapter(folder);
   try {
-    return {
-      settings,
-      tensors: tensors.tensors.map(({ name, shape }) => ({ name, shape, data: tensors.read(name) })),
-    };
+    return { settings, tensors: readTensors(tensors) };
   } finally {
     tensors.close();
   }

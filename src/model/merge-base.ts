@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFile, mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { MANIFEST_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
 import { encodeModel } from '../train/ir/codec.js';
 import { loadModel } from '../train/ir/files.js';
@@ -10,7 +11,7 @@ import { floatTensor, tensorBytes, tensorFloats } from '../train/ir/tensor-value
 import { readersOf } from '../train/weight-uses.js';
 import { addLora } from './add-lora.js';
 import { openBundle, type Bundle } from './bundle.js';
-import { MANIFEST_FILE, type BundleManifest } from './bundle-manifest.js';
+import type { BundleManifest } from './bundle-manifest.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestFile } from './file-digest.js';
 

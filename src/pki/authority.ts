@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { FedrotError } from '../errors.js';
+import { checkName } from '../name.js';
 import { certificateContents, parseCertificate, parseCertificates } from './certificate.js';
-import { checkName } from './identity.js';
 import { generateKey, keyType, parsePrivateKey, spki, toWebCrypto } from './keys.js';
 import { AUTHORITY_VALIDITY_DAYS, CLOCK_SKEW_MS, DAY_MS } from './profile.js';
 import { newSerial } from './serial.js';

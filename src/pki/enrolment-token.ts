@@ -1,5 +1,6 @@
 import { FedrotError } from '../errors.js';
-import { checkName, describeIdentity, type Identity } from './identity.js';
+import { checkName } from '../name.js';
+import { describeIdentity, type Identity } from './identity.js';
 import { hashToken, newToken, parseToken, tokenMatches } from './secret-token.js';
 
 /** Begins every enrolment token, so that scanners for leaked secrets can know it. */

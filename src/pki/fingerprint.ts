@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { FedrotError } from '../errors.js';
+import { SHA256 } from '../name.js';
+import { sha256Hex } from '../sha256.js';
 
 /**
  * A certificate's fingerprint: SHA-256 of its DER, as `openssl x509 -noout -fingerprint -sha256` prints it, so that both
  * sides can look at it with a tool that they have.
  */
 export function fingerprint(der: Uint8Array): string {
-  return createHash('sha256').update(der).digest('hex');
+  return sha256Hex(der);
 }
 
 /** AB:CD:… */
@@ -24,7 +25,7 @@ export function parseFingerprint(text: string): string {
     .replace(/^sha-?256(\s+fingerprint)?\s*[:=]\s*/i, '')
     .replace(/[\s:]/g, '')
     .toLowerCase();
-  if (/^[0-9a-f]{64}$/.test(hex)) return hex;
+  if (SHA256.test(hex)) return hex;
   const hint = /^[0-9a-f]{40}$/.test(hex)
     ? ' (40 digits are a SHA-1 fingerprint; ask for the SHA-256 one)'
     : '';

@@ -1,5 +1,5 @@
 import { FedrotError } from '../errors.js';
-import { checkName } from './identity.js';
+import { checkName } from '../name.js';
 import { isRole, type Role } from './roles.js';
 import { hashToken, newToken } from './secret-token.js';
 

@@ -1,4 +1,4 @@
-import { FedrotError } from '../errors.js';
+import { checkName, NAME } from '../name.js';
 import { isRole, type Role } from './roles.js';
 
 /**
@@ -13,21 +13,7 @@ export type Identity =
 
 export type IdentityKind = Identity['kind'];
 
-export const IDENTITY_KINDS = ['silo', 'operator', 'coordinator', 'signer'] as const satisfies IdentityKind[];
-
 export const IDENTITY_SCHEME = 'fedrot:';
-
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
-/** Throws option_invalid unless the name is 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit. */
-export function checkName(name: string, what = 'name'): string {
-  if (!NAME.test(name))
-    throw new FedrotError(
-      'option_invalid',
-      `${what} ${JSON.stringify(name.slice(0, 80))}: must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit`,
-    );
-  return name;
-}
 
 export function identityUri(identity: Identity): string {
   const { kind } = identity;

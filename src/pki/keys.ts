@@ -1,5 +1,4 @@
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
@@ -7,6 +6,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import { FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 
 /**
  * Keys. fedrot makes ECDSA keys on P-256 (docs/decisions/0008-certificates.md) and takes what an organisation's own
@@ -96,7 +96,7 @@ export function spki(key: KeyObject): Buffer {
 
 /** Names a key: SHA-256 of its SubjectPublicKeyInfo, hex. */
 export function keyId(key: KeyObject): string {
-  return createHash('sha256').update(spki(key)).digest('hex');
+  return sha256Hex(spki(key));
 }
 
 /** Throws file_invalid where the text is no public key in DER (SubjectPublicKeyInfo) or of a kind that is not taken. */

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { FedrotError } from '../errors.js';
-import { checkName } from './identity.js';
+import { checkName } from '../name.js';
 import { parsePublicKey, toWebCrypto } from './keys.js';
 import { x509 } from './x509.js';
 

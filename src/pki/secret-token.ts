@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 
 /**
  * Secrets that people carry from one terminal to another: PREFIX_ and 48 characters, which are 32 random bytes and 4 bytes
@@ -43,7 +44,7 @@ export function parseToken(prefix: string, text: string): string {
 
 /** What is stored of a token: SHA-256, hex. */
 export function hashToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
+  return sha256Hex(token);
 }
 
 /** Whether a token has this hash, in constant time. */

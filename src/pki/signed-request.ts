@@ -27,8 +27,6 @@ export interface SignedRequestHeaders {
   readonly 'fedrot-certificate': string;
 }
 
-export const SIGNED_REQUEST_HEADERS = ['fedrot-signature', 'fedrot-certificate'] as const;
-
 const FORMAT = 'fedrot-signed-request/1';
 
 /** How far the clocks of the two sides may be apart. */

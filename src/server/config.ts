@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
+import { NAME, NAME_RULE } from '../name.js';
 import { describeIssues } from '../run-spec.js';
 import { DEFAULT_CHUNK_BYTES, DEFAULT_MAX_MESSAGE_BYTES, MAX_CHUNK_BYTES } from '../rpc/channel-options.js';
+import { tracingSchema } from '../trace/tracing-config.js';
 import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
 
 const MINUTE_MS = 60_000;
@@ -56,18 +58,12 @@ export const coordinatorConfigSchema = z.strictObject({
         ),
       name: z
         .string()
-        .regex(
-          /^[a-z0-9][a-z0-9._-]{0,62}$/,
-          'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
-        )
+        .regex(NAME, NAME_RULE)
         .default('main')
         .describe("the coordinator's name: in its certificate, and whom signed requests are for"),
       consortium: z
         .string()
-        .regex(
-          /^[a-z0-9][a-z0-9._-]{0,62}$/,
-          'must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit',
-        )
+        .regex(NAME, NAME_RULE)
         .default('fedrot')
         .describe('name of the authority that is made on first start'),
       hosts: z
@@ -103,17 +99,7 @@ export const coordinatorConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe('who may join (docs/security.md)'),
-  tracing: z
-    .strictObject({
-      endpoint: z
-        .url({ protocol: /^https?$/ })
-        .optional()
-        .describe(
-          'OTLP/HTTP receiver of traces, e.g. http://collector:4318/v1/traces; nothing is traced by default',
-        ),
-    })
-    .prefault({})
-    .describe('OpenTelemetry traces of rounds (docs/tracing.md)'),
+  tracing: tracingSchema,
   webhooks: z
     .array(
       z.strictObject({

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { dirname, join } from 'node:path';
 import { canonicalJson } from '../evidence/canonical-json.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
-import { openTensorFile } from '../tensor/safetensors-file.js';
+import { readTensorFile } from '../tensor/read-tensors.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 
 export interface WithTensors<T> {
@@ -31,13 +31,8 @@ export class Memo {
     const path = this.#path(key, 'safetensors');
     const restPath = this.#path(key, 'json');
     if (existsSync(path) && existsSync(restPath)) {
-      const file = openTensorFile(path);
-      try {
-        const tensors = file.tensors.map(({ name, shape }) => ({ name, shape, data: file.read(name) }));
-        return { tensors, rest: JSON.parse(readFileSync(restPath, 'utf8')) as T };
-      } finally {
-        file.close();
-      }
+      const rest = JSON.parse(readFileSync(restPath, 'utf8')) as T;
+      return { tensors: readTensorFile(path), rest };
     }
     const result = await compute();
     place(path, encodeTensorFile(result.tensors).bytes);

@@ -13,10 +13,6 @@ export const SAFETENSORS_DTYPE: Readonly<Record<WireDType, string>> = {
   bf16: 'BF16',
 };
 
-export function isWireDType(value: string): value is WireDType {
-  return (WIRE_DTYPES as readonly string[]).includes(value);
-}
-
 /** Number of elements of a shape; a scalar (empty shape) has one. Throws tensor_shape on anything but integers ≥ 0 whose product is a safe integer. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { FedrotError } from '../errors.js';
+import { sha256Hex } from '../sha256.js';
 import { encodeElements, firstNotFinite } from './bytes.js';
 import { canonicalHeader, canonicalOrder } from './canonical.js';
 import { elementCount, type WireDType } from './dtype.js';
@@ -43,7 +43,7 @@ export function encodeTensorFile(
     parts.push(bytes);
   }
   const bytes = Buffer.concat(parts);
-  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return { bytes, sha256: sha256Hex(bytes) };
 }
 
 /** Tensors in memory as a source. `read` returns the arrays themselves, not copies. Throws manifest_invalid for a name that comes twice. */

@@ -7,6 +7,7 @@ import { instructions, METHODS } from '../../src/align/methods.js';
 import type { Factors, WeightedUpdate } from '../../src/align/types.js';
 import { Random } from '../../src/random.js';
 import { tensorInfos } from '../../src/tensor/encode-file.js';
+import { readTensors } from '../../src/tensor/read-tensors.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { codeOf } from '../support/code-of.js';
 import { blend, eckartYoung, frobenius, fromFlat, minus } from './support/dense.js';
@@ -24,10 +25,8 @@ import {
 const SHAPE = { r: 6, in: 14, out: 11 };
 const RANKS = [2, 6, 1, 4];
 
-const tensorsOf = (factors: Factors): NamedTensor[] => {
-  const source = adapter([factors], [{ name: 'head.bias', shape: [2], data: Float32Array.of(1, 2) }]);
-  return source.tensors.map(({ name, shape }) => ({ name, shape, data: source.read(name) }));
-};
+const tensorsOf = (factors: Factors): NamedTensor[] =>
+  readTensors(adapter([factors], [{ name: 'head.bias', shape: [2], data: Float32Array.of(1, 2) }]));
 
 const mixed = METHODS.filter(({ allows }) => allows.ownRank !== undefined).map(({ name }) => name);
 const uniform = METHODS.filter(({ allows }) => allows.ownRank === undefined).map(({ name }) => name);

@@ -5,12 +5,10 @@ import { rotateUpdate } from '../../src/align/rotate-update.js';
 import type { Factors } from '../../src/align/types.js';
 import { Random } from '../../src/random.js';
 import { memorySource } from '../../src/tensor/encode-file.js';
-import type { NamedTensor, TensorSource } from '../../src/tensor/tensor.js';
+import { readTensors } from '../../src/tensor/read-tensors.js';
+import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { codeOf } from '../support/code-of.js';
 import { adapter, inputOf, nearFactors, normals, randomFactors, scrambled } from './support/federation.js';
-
-const listOf = (source: TensorSource): NamedTensor[] =>
-  source.tensors.map(({ name, shape }) => ({ name, shape, data: source.read(name) }));
 
 const SHAPES = [
   { r: 4, in: 40, out: 30 },
@@ -42,7 +40,7 @@ describe('rotation on the silo', () => {
       const updates = silos.map((silo, i) => ({
         silo: `s${i}`,
         weight: 1 + i,
-        tensors: rotate ? memorySource(rotateUpdate(listOf(silo), previous, rotate)) : silo,
+        tensors: rotate ? memorySource(rotateUpdate(readTensors(silo), previous, rotate)) : silo,
       }));
       return aggregate(inputOf(modules[0]!, [], { previous, updates, round, options: own }));
     };
@@ -58,11 +56,11 @@ describe('rotation on the silo', () => {
     const random = Random.of('fill');
     const published = randomFactors(random, SHAPES[0]!);
     const rotate = { side: 'a', lambda: 1, reflections: false } as const;
-    const turn = (factors: Factors): NamedTensor[] => rotateUpdate(listOf(adapter([factors])), adapter([published]), rotate);
+    const turn = (factors: Factors): NamedTensor[] => rotateUpdate(readTensors(adapter([factors])), adapter([published]), rotate);
     const small = randomFactors(random, { ...SHAPES[0]!, r: 2 });
     expect(turn(small).map(({ shape }) => shape)).toEqual([[4, 40], [30, 4]]);
     expect(codeOf(() => turn(randomFactors(random, { ...SHAPES[0]!, r: 5 })))).toBe('tensor_shape');
     expect(codeOf(() => turn(randomFactors(random, SHAPES[1]!)))).toBe('tensor_shape');
-    expect(codeOf(() => rotateUpdate(listOf(adapter([small, small])), adapter([published]), rotate))).toBe('tensor_name');
+    expect(codeOf(() => rotateUpdate(readTensors(adapter([small, small])), adapter([published]), rotate))).toBe('tensor_name');
   }); // prettier-ignore
 });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FedrotError } from '../../src/errors.js';
-import { sha256Of } from '../../src/model/file-digest.js';
 import type { CallContext } from '../../src/rpc/call-context.js';
 import type { AdapterRefInput } from '../../src/rpc/gen/fedrot/v1/AdapterRef.js';
 import type { AssignmentInput } from '../../src/rpc/gen/fedrot/v1/Assignment.js';
@@ -14,6 +13,7 @@ import type { TensorStreamInput } from '../../src/rpc/gen/fedrot/v1/TensorStream
 import type { UpdateBegin } from '../../src/rpc/gen/fedrot/v1/UpdateBegin.js';
 import { createRpcServer, type RpcServer } from '../../src/rpc/server.js';
 import type { SiloHandlers } from '../../src/rpc/services.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { canonicalHeader } from '../../src/tensor/canonical.js';
 import { encodeTensorFile, tensorInfos } from '../../src/tensor/encode-file.js';
 import { fromManifest, toManifest } from '../../src/tensor/manifest.js';
@@ -272,7 +272,7 @@ export class FakeCoordinator {
     yield { manifest: toManifest(infos) };
     const payload = found.bytes.subarray(canonicalHeader(infos).length);
     if (yield* this.#chunks(payload, offset))
-      yield { digest: { sha256: Buffer.from(sha256Of(found.bytes), 'hex') } };
+      yield { digest: { sha256: Buffer.from(sha256Hex(found.bytes), 'hex') } };
   }
 
   async *#fetchBundleFile(
@@ -284,7 +284,7 @@ export class FakeCoordinator {
     if (bundleSha256 !== this.#bundle?.sha256)
       throw new FedrotError('not_found', `there is no bundle ${bundleSha256}`);
     const content = readFileSync(join(this.#bundle.folder, file));
-    const sha256 = Buffer.from(sha256Of(content), 'hex');
+    const sha256 = Buffer.from(sha256Hex(content), 'hex');
     if (file !== 'manifest.json' && (this.faults.damageBundle ?? 0) > 0) {
       this.faults.damageBundle!--;
       content[0]! ^= 1;

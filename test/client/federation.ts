@@ -9,7 +9,7 @@ import type { Trainer } from '../../src/client/training/local-trainer.js';
 import { openBundle, type Bundle } from '../../src/model/bundle.js';
 import type { Run } from '../../src/rpc/gen/fedrot/v1/Run.js';
 import { parseRunSpec, type RunSpec, type RunSpecInput } from '../../src/run-spec.js';
-import { openTensorFile } from '../../src/tensor/safetensors-file.js';
+import { readTensorFile } from '../../src/tensor/read-tensors.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
 import { startTestCoordinator, untilRun, type TestCoordinator } from '../server/support/harness.js';
@@ -100,16 +100,7 @@ export class Federation {
   /** A tensor file of the coordinator, by its SHA-256. */
   tensors(sha256: Uint8Array): NamedTensor[] {
     const name = `${Buffer.from(sha256).toString('hex')}.safetensors`;
-    const file = openTensorFile(join(this.folder, 'coordinator', 'tensors', name));
-    try {
-      return file.tensors.map((tensor) => ({
-        name: tensor.name,
-        shape: tensor.shape,
-        data: file.read(tensor.name),
-      }));
-    } finally {
-      file.close();
-    }
+    return readTensorFile(join(this.folder, 'coordinator', 'tensors', name));
   }
 
   async version(runId: string, version: number): Promise<NamedTensor[]> {

@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Spool } from '../../src/client/spool.js';
 import { systemClock } from '../../src/clock.js';
-import { sha256Of } from '../../src/model/file-digest.js';
 import type { TrainTask } from '../../src/rpc/gen/fedrot/v1/TrainTask.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { openTensorFile } from '../../src/tensor/safetensors-file.js';
 
 let folder: string;
@@ -49,7 +49,7 @@ describe('Spool', () => {
     const put = await spool.put(task(), result, 'bf16');
     const found = await new Spool(folder, systemClock).find(task());
     expect(found).toEqual(put);
-    expect(found?.sha256).toBe(sha256Of(readFileSync(put.path)));
+    expect(found?.sha256).toBe(sha256Hex(readFileSync(put.path)));
     const file = openTensorFile(put.path);
     expect(file.tensors).toEqual([{ name: 'x', dtype: 'bf16', shape: [3] }]);
     expect([...file.read('x')]).toEqual([1, 2.5, -3]);

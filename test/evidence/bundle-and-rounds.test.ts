@@ -6,9 +6,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parseBundleSignature, signBundle, verifyBundle } from '../../src/evidence/bundle-signature.js';
 import { readRounds, writeRound } from '../../src/evidence/round-files.js';
 import { sealRound } from '../../src/evidence/round-manifest.js';
-import { sha256Hex } from '../../src/evidence/sha256.js';
 import { signDigest } from '../../src/evidence/signature.js';
 import { verifyChain } from '../../src/evidence/verify-chain.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { codeOf } from '../support/code-of.js';
 import { chain, roundBody } from './support/rounds.js';
 

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalJson } from '../../src/evidence/canonical-json.js';
 import { sealRound } from '../../src/evidence/round-manifest.js';
-import { sha256Hex } from '../../src/evidence/sha256.js';
 import { verifyChain } from '../../src/evidence/verify-chain.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { codeOf } from '../support/code-of.js';
 import { chain, roundBody } from './support/rounds.js';
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openBundle } from '../../src/model/bundle.js';
 import type { BundleManifest } from '../../src/model/bundle-manifest.js';
-import { digestFile, sha256Of } from '../../src/model/file-digest.js';
+import { digestFile } from '../../src/model/file-digest.js';
+import { sha256Hex } from '../../src/sha256.js';
 import { encodeModel } from '../../src/train/ir/codec.js';
 import { loadModel } from '../../src/train/ir/files.js';
 import { tinyBundle, tinyCheckpoint } from './tiny-bundle.js';
@@ -37,7 +38,7 @@ describe('openBundle', () => {
   });
 
   it('knows which bundle was asked for', async () => {
-    await expect(openBundle(bundle, { verify: false, sha256: sha256Of('another') })).rejects.toMatchObject({
+    await expect(openBundle(bundle, { verify: false, sha256: sha256Hex('another') })).rejects.toMatchObject({
       code: 'checksum_mismatch',
     });
   });
@@ -71,7 +72,7 @@ describe('openBundle', () => {
     async (name) => {
       await rewrite((manifest) => ({
         ...manifest,
-        files: [...manifest.files, { name, bytes: 1, sha256: sha256Of('x') }],
+        files: [...manifest.files, { name, bytes: 1, sha256: sha256Hex('x') }],
       }));
       await expect(openBundle(bundle, verified)).rejects.toThrow(/files\.4\.name: must be a plain file name/);
     },

@@ -7,6 +7,7 @@ import { withOwn } from '../../client/fit-task.js';
 import { FedrotError } from '../../errors.js';
 import type { LoraSpec } from '../../run-spec.js';
 import { encodeTensorFile } from '../../tensor/encode-file.js';
+import { readTensors } from '../../tensor/read-tensors.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
 import type { AdminClient } from './connect.js';
 import { fetchAdapter } from './fetch-adapter.js';
@@ -71,9 +72,7 @@ async function personal(
       `${silo}: has no factors of its own for run ${runId}; only methods that keep some on the silo (fedsa) make them`,
     );
   return inScratch((open) => {
-    const file = open(bytes);
-    const published = file.tensors.map(({ name, shape }) => ({ name, shape, data: file.read(name) }));
-    return Promise.resolve(encodeTensorFile(withOwn(published, own)));
+    return Promise.resolve(encodeTensorFile(withOwn(readTensors(open(bytes)), own)));
   });
 }
 

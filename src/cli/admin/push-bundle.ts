@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MANIFEST_FILE, SIGNATURE_FILE } from '../../model/bundle-manifest.js';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../../bundle-names.js';
 import type { Bundle } from '../../model/bundle.js';
 import { digestFile } from '../../model/file-digest.js';
 import type { PushBundleFileRequestInput } from '../../rpc/gen/fedrot/v1/PushBundleFileRequest.js';

@@ -2,7 +2,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
-import { sha256Hex } from '../../evidence/sha256.js';
 import { parseSignedRound, type RoundManifest } from '../../evidence/round-manifest.js';
 import {
   robustSchema,
@@ -11,6 +10,7 @@ import {
   type ServerOptimizerSpec,
 } from '../../run-spec.js';
 import { performAggregation } from '../../server/aggregation/perform-aggregation.js';
+import { sha256Hex } from '../../sha256.js';
 
 export interface Replayed {
   readonly round: number;

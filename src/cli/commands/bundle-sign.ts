@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
+import { SIGNATURE_FILE } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
 import { leaf, type BuildCommand } from '../command.js';
 
@@ -14,13 +15,12 @@ export const buildSign: BuildCommand = (context) =>
       ).makeOptionMandatory(),
     )
     .action(async (folder: string, flags: { credential: string }) => {
-      const [{ openBundle }, { readCredential }, { signBundle, BUNDLE_SIGNATURE_FILE }, { toPem }] =
-        await Promise.all([
-          import('../../model/bundle.js'),
-          import('../../pki/credential-files.js'),
-          import('../../evidence/bundle-signature.js'),
-          import('../../pki/certificate.js'),
-        ]);
+      const [{ openBundle }, { readCredential }, { signBundle }, { toPem }] = await Promise.all([
+        import('../../model/bundle.js'),
+        import('../../pki/credential-files.js'),
+        import('../../evidence/bundle-signature.js'),
+        import('../../pki/certificate.js'),
+      ]);
       const bundle = await openBundle(folder, { verify: true });
       const { key, certificates, facts } = readCredential(flags.credential);
       if (facts.identity.kind !== 'signer')
@@ -28,9 +28,6 @@ export const buildSign: BuildCommand = (context) =>
           'option_invalid',
           `${flags.credential}: is the credential of a ${facts.identity.kind}, not of a signer`,
         );
-      await writeFile(
-        join(folder, BUNDLE_SIGNATURE_FILE),
-        signBundle(bundle.sha256, key, toPem(certificates)),
-      );
+      await writeFile(join(folder, SIGNATURE_FILE), signBundle(bundle.sha256, key, toPem(certificates)));
       context.out(`bundle ${bundle.sha256} signed by ${facts.identity.name}\n`);
     });

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FedrotError } from '../../errors.js';
 import { canonicalJson } from '../../evidence/canonical-json.js';
-import { sha256Hex } from '../../evidence/sha256.js';
 import { writeFileAtomic } from '../../pki/secret-file.js';
+import { sha256Hex } from '../../sha256.js';
 import type { AcceptRules } from '../config.js';
 import { objections, type Asked } from './rules.js';
 

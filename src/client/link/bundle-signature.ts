@@ -1,11 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { X509Certificate } from 'node:crypto';
+import { SIGNATURE_FILE } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
-import {
-  BUNDLE_SIGNATURE_FILE,
-  parseBundleSignature,
-  verifyBundle,
-} from '../../evidence/bundle-signature.js';
+import { parseBundleSignature, verifyBundle } from '../../evidence/bundle-signature.js';
 import { parseCertificates } from '../../pki/certificate.js';
 import { verifyCertificate } from '../../pki/verify-certificate.js';
 import { fits } from '../../name-patterns.js';
@@ -34,8 +31,8 @@ export async function requireSignature(
   signal: AbortSignal,
 ): Promise<void> {
   const text = await readFile(path, 'utf8').catch(() => fetchSignature(connection, bundle, signal));
-  const signed = parseBundleSignature(text, `${BUNDLE_SIGNATURE_FILE} of bundle ${bundle.slice(0, 12)}`);
-  const [leaf, ...intermediates] = parseCertificates(signed.certificates, BUNDLE_SIGNATURE_FILE);
+  const signed = parseBundleSignature(text, `${SIGNATURE_FILE} of bundle ${bundle.slice(0, 12)}`);
+  const [leaf, ...intermediates] = parseCertificates(signed.certificates, SIGNATURE_FILE);
   if (leaf === undefined) throw new FedrotError('unauthenticated', 'the signature names no signer');
   const facts = verifyCertificate(leaf, { roots, intermediates, nowMs: now(), usage: 'document' });
   verifyBundle(bundle, signed, [leaf.publicKey]);
@@ -51,7 +48,7 @@ async function fetchSignature(connection: Connection, bundle: string, signal: Ab
   return connection.repeat(`fetch the signature of bundle ${bundle.slice(0, 12)}`, signal, async () => {
     const parts: Buffer[] = [];
     let bytes = 0;
-    const asked = { bundleSha256: bundle, file: BUNDLE_SIGNATURE_FILE, offset: 0 };
+    const asked = { bundleSha256: bundle, file: SIGNATURE_FILE, offset: 0 };
     for await (const { chunk } of connection.calls.fetchBundleFile(asked, { signal })) {
       if (!chunk) continue;
       bytes += chunk.data.length;

@@ -6,7 +6,7 @@ import type { AdapterRef } from '../../rpc/gen/fedrot/v1/AdapterRef.js';
 import type { TensorStream } from '../../rpc/gen/fedrot/v1/TensorStream.js';
 import { canonicalHeader, payloadBytes } from '../../tensor/canonical.js';
 import { fromManifest } from '../../tensor/manifest.js';
-import { openTensorFile } from '../../tensor/safetensors-file.js';
+import { readTensorFile } from '../../tensor/read-tensors.js';
 import type { NamedTensor } from '../../tensor/tensor.js';
 import type { Connection } from './connection.js';
 import { download, safetensorsHeaderBytes, type Piece } from './download.js';
@@ -70,16 +70,7 @@ export async function fetchAdapter(
   ref: TensorFileRef,
   signal: AbortSignal,
 ): Promise<NamedTensor[]> {
-  const file = openTensorFile(await fetchTensorFile(connection, folder, ref, signal));
-  try {
-    return file.tensors.map((tensor) => ({
-      name: tensor.name,
-      shape: tensor.shape,
-      data: file.read(tensor.name),
-    }));
-  } finally {
-    file.close();
-  }
+  return readTensorFile(await fetchTensorFile(connection, folder, ref, signal));
 }
 
 /** Removes all adapters of a folder but one. */

@@ -1,7 +1,8 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MANIFEST_FILE } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
-import { bundleManifestSchema, MANIFEST_FILE, type BundleFile } from '../../model/bundle-manifest.js';
+import { bundleManifestSchema, type BundleFile } from '../../model/bundle-manifest.js';
 import { openBundle, type Bundle } from '../../model/bundle.js';
 import { checkJson, parseJsonObject } from '../../model/json-file.js';
 import type { FileStream } from '../../rpc/gen/fedrot/v1/FileStream.js';

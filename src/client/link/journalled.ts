@@ -1,9 +1,9 @@
 import { type FedrotError } from '../../errors.js';
 import { canonicalJson } from '../../evidence/canonical-json.js';
 import type { Journal, JournalRecord } from '../../evidence/journal.js';
-import { sha256Hex } from '../../evidence/sha256.js';
 import { RETRY_OF_CODE } from '../../rpc/retry.js';
 import { fromServiceError } from '../../rpc/status.js';
+import { sha256Hex } from '../../sha256.js';
 
 /** What is sent, before it is. */
 export type Outgoing = Pick<JournalRecord, 'kind' | 'coordinator' | 'run' | 'round' | 'sha256' | 'bytes'>;

@@ -2,7 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 import { FedrotError } from '../../errors.js';
 import { makeInputs, makeLabels } from '../../model/batch.js';
 import type { Bundle } from '../../model/bundle.js';
-import { IGNORED, type LabelledEncoding } from '../../model/encode-causal.js';
+import type { LabelledEncoding } from '../../model/encode-causal.js';
+import { IGNORED_LABEL } from '../../train/cross-entropy.js';
 import type { Batch } from '../../train/session-types.js';
 import type { TaskEncoder } from './task-encoder.js';
 
@@ -37,7 +38,7 @@ export class EncodedExamples {
 
   /** How many labels of a row count towards the loss. */
   labelsOf(index: number): number {
-    return this.#row(index).labels.filter((label) => label !== IGNORED).length;
+    return this.#row(index).labels.filter((label) => label !== IGNORED_LABEL).length;
   }
 
   /** Tokenizes everything, and lets the process do other things meanwhile. Throws cancelled. */
@@ -52,7 +53,7 @@ export class EncodedExamples {
       if (signal?.aborted === true) throw new FedrotError('cancelled', 'the task was cancelled');
     }
     if (this.encoder.severalRows)
-      this.#rows.push(...all.filter(({ labels }) => labels.some((l) => l !== IGNORED)));
+      this.#rows.push(...all.filter(({ labels }) => labels.some((l) => l !== IGNORED_LABEL)));
     this.#complete = true;
   }
 

@@ -1,4 +1,4 @@
-import { IGNORED } from '../../model/encode-causal.js';
+import { IGNORED_LABEL } from '../../train/cross-entropy.js';
 import { taskLabels, type TaskSpec } from '../../run-spec.js';
 import type { Batch, EvaluationResult } from '../../train/session-types.js';
 import { ClassificationMetrics } from './classification-metrics.js';
@@ -29,7 +29,7 @@ class Classes implements TaskMetrics {
 
   add({ predicted }: EvaluationResult, { data }: Batch['labels']): void {
     data.forEach((label, i) => {
-      if (Number(label) !== IGNORED) this.#metrics.count(Number(predicted[i] ?? -1), Number(label));
+      if (Number(label) !== IGNORED_LABEL) this.#metrics.count(Number(predicted[i] ?? -1), Number(label));
     });
   }
 

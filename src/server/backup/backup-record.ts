@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SHA256 } from '../../name.js';
 
 export const BACKUP_FILE = 'backup.json';
 export const BACKUP_FORMAT = 'fedrot-backup/1';
@@ -15,7 +16,7 @@ export const backupRecordSchema = z.strictObject({
         /^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/,
         'must be a path below the folder',
       ),
-    z.string().regex(/^[0-9a-f]{64}$/),
+    z.string().regex(SHA256),
   ),
 });
 

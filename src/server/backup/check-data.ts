@@ -2,13 +2,14 @@ import { X509Certificate, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MANIFEST_FILE } from '../../bundle-names.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
 import { verifyLog } from '../../evidence/log-entry.js';
 import { readRounds } from '../../evidence/round-files.js';
 import { parseSignedRound } from '../../evidence/round-manifest.js';
 import { verifyChain } from '../../evidence/verify-chain.js';
 import { accessFolders } from '../access/open-access.js';
-import { MANIFEST_FILE, parseBundleFiles } from '../spool/bundle-files.js';
+import { parseBundleFiles } from '../spool/bundle-files.js';
 import { hashFile } from '../spool/hash-file.js';
 import { DATABASE_FILE, readFacts, type StoredFacts } from '../store/sqlite-snapshot.js';
 

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { BundleModel, BundleView } from '../../api/types.js';
+import { MANIFEST_FILE } from '../../bundle-names.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
-import { MANIFEST_FILE } from '../spool/bundle-files.js';
 
 /** What is shown of a bundle's manifest (docs/bundle.md); the whole is between operator and silos. */
 const manifestSchema = z.object({

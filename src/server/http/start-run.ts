@@ -1,17 +1,18 @@
 import { dirname } from 'node:path';
 import type { RunCheck, RunEstimate } from '../../api/types.js';
+import { MANIFEST_FILE } from '../../bundle-names.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
 import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.js';
 import { describeIssues, runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { canonicalHeader, canonicalOrder } from '../../tensor/canonical.js';
 import { encodeTensorFile, tensorInfos } from '../../tensor/encode-file.js';
 import { toManifest } from '../../tensor/manifest.js';
+import { readTensors } from '../../tensor/read-tensors.js';
 import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { NamedTensor } from '../../tensor/tensor.js';
 import { publishedAdapter } from '../coordinator/assignments.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { ModelTools } from '../model-tools.js';
-import { MANIFEST_FILE } from '../spool/bundle-files.js';
 
 /** Where version 0 comes from: drawn anew by the seed, or the factors of a version that another run has published. */
 export interface InitialFrom {
@@ -60,7 +61,7 @@ function continued(
         'option_invalid',
         `version ${version} of run ${run} has other tensors than this specification: take the same bundle, rank, targetModules and modulesToSave`,
       );
-    return file.tensors.map(({ name, shape }) => ({ name, shape, data: file.read(name) }));
+    return readTensors(file);
   } finally {
     file.close();
   }

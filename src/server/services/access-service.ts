@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { FedrotError } from '../../errors.js';
+import { checkName } from '../../name.js';
 import type { AuditLog } from '../../evidence/audit.js';
 import { tokenState, type TokenRecord } from '../../pki/enrolment-token.js';
 import { httpTokenState, type HttpTokenRecord } from '../../pki/http-token.js';
-import { checkName, type Identity } from '../../pki/identity.js';
+import type { Identity } from '../../pki/identity.js';
 import { isRole } from '../../pki/roles.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { CreateTokenRequest } from '../../rpc/gen/fedrot/v1/CreateTokenRequest.js';

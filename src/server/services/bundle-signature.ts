@@ -1,10 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import {
-  BUNDLE_SIGNATURE_FILE,
-  parseBundleSignature,
-  signBundle,
-  verifyBundle,
-} from '../../evidence/bundle-signature.js';
+import { SIGNATURE_FILE } from '../../bundle-names.js';
+import { parseBundleSignature, signBundle, verifyBundle } from '../../evidence/bundle-signature.js';
 import type { Credential } from '../../pki/credential.js';
 import { parseCertificates, toPem } from '../../pki/certificate.js';
 import { verifyCertificate } from '../../pki/verify-certificate.js';
@@ -21,7 +17,7 @@ export interface BundleSigning {
 /** Throws file_invalid, unauthenticated unless a signer of this consortium signed the bundle. */
 export function checkBundleSignature(bundle: string, text: string, { roots, now }: BundleSigning): string {
   const signed = parseBundleSignature(text);
-  const [leaf, ...intermediates] = parseCertificates(signed.certificates, BUNDLE_SIGNATURE_FILE);
+  const [leaf, ...intermediates] = parseCertificates(signed.certificates, SIGNATURE_FILE);
   if (leaf === undefined) return '';
   const facts = verifyCertificate(leaf, { roots, intermediates, nowMs: now(), usage: 'document' });
   verifyBundle(bundle, signed, [leaf.publicKey]);

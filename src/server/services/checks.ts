@@ -1,18 +1,5 @@
 import { FedrotError } from '../../errors.js';
 
-/** Names of silos and runs (proto/fedrot/v1): they become names of files and labels, so nothing else is let in. */
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
-/** Throws option_invalid. */
-export function checkName(value: string, what: string): string {
-  if (!NAME.test(value))
-    throw new FedrotError(
-      'option_invalid',
-      `${what} ${JSON.stringify(value.slice(0, 100))}: must be 1 to 63 of a-z 0-9 . _ -, beginning with a letter or digit`,
-    );
-  return value;
-}
-
 /** Throws option_invalid unless from `min` to `max`, NaN and infinities included. */
 export function checkRange(value: number, what: string, min: number, max: number): number {
   if (!(value >= min && value <= max))

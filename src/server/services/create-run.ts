@@ -2,6 +2,7 @@ import { adapterLayout } from '../../align/layout.js';
 import { checkAggregation } from '../../align/methods.js';
 import { checkRobust } from '../../align/robust/plan.js';
 import { FedrotError } from '../../errors.js';
+import { checkName } from '../../name.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { CreateRunBegin } from '../../rpc/gen/fedrot/v1/CreateRunBegin.js';
 import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.js';
@@ -15,7 +16,6 @@ import type { AdapterFile } from '../store/store.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
 import { announcedDigest, requireAnnounced } from './announced.js';
-import { checkName } from './checks.js';
 
 const MAX_SPEC_BYTES = 1024 * 1024;
 

@@ -1,16 +1,11 @@
 import { createHash } from 'node:crypto';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { PushBundleFileBegin } from '../../rpc/gen/fedrot/v1/PushBundleFileBegin.js';
 import type { PushBundleFileRequest } from '../../rpc/gen/fedrot/v1/PushBundleFileRequest.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
-import {
-  checkBundleNames,
-  MANIFEST_FILE,
-  MAX_MANIFEST_BYTES,
-  MAX_SIGNATURE_BYTES,
-  SIGNATURE_FILE,
-} from '../spool/bundle-files.js';
+import { checkBundleNames, MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES } from '../spool/bundle-files.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { hashOf, receiveBegin, receivePayload } from '../transfer/receive-payload.js';
 import { announcedDigest, requireAnnounced } from './announced.js';

@@ -1,7 +1,7 @@
+import { checkName } from '../../name.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { SiloRegistry } from '../coordinator/silo-registry.js';
 import type { SiloRecord } from '../store/store.js';
-import { checkName } from './checks.js';
 import type { Identity } from './identity.js';
 
 /** Metadata key of the session that Register gave. */

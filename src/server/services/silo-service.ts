@@ -1,5 +1,6 @@
 import { ERROR_CODES, FedrotError } from '../../errors.js';
 import type { AuditLog } from '../../evidence/audit.js';
+import { checkName } from '../../name.js';
 import { commonProtocol, PROTOCOL, type ProtocolRange } from '../../rpc/protocol.js';
 import type { SiloHandlers } from '../../rpc/services.js';
 import type { RegisterRequest } from '../../rpc/gen/fedrot/v1/RegisterRequest.js';
@@ -14,7 +15,7 @@ import { hashOf } from '../transfer/receive-payload.js';
 import { sendFile } from '../transfer/send-stream.js';
 import { UploadDesk } from '../transfer/upload-desk.js';
 import { wellFormed } from '../access/refusals.js';
-import { checkName, checkRange, cleanText } from './checks.js';
+import { checkRange, cleanText } from './checks.js';
 import { fetchAdapter } from './fetch-adapter.js';
 import type { Identity } from './identity.js';
 import { measureScores } from './measure-scores.js';

@@ -1,12 +1,8 @@
 import { z } from 'zod';
+import { MANIFEST_FILE, PLAIN_FILE_NAME } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
 import { describeIssues } from '../../run-spec.js';
-
-/** The file that names the others and, by its SHA-256, the bundle; it is pushed last (docs/bundle.md). */
-export const MANIFEST_FILE = 'manifest.json';
-
-/** The signature over the bundle's name; not listed in the manifest (src/evidence/bundle-signature.ts). */
-export const SIGNATURE_FILE = 'manifest.sig.json';
+import { SHA256 } from '../../name.js';
 
 /** Largest signature with its certificates. */
 export const MAX_SIGNATURE_BYTES = 64 * 1024;
@@ -14,17 +10,14 @@ export const MAX_SIGNATURE_BYTES = 64 * 1024;
 /** Largest manifest.json that is read into memory. */
 export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 
-const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
-const HASH = /^[0-9a-f]{64}$/;
-
 /** What the coordinator has to know of a bundle's manifest: its files. All the rest is between operator and silos. */
 const schema = z.looseObject({
   files: z
     .array(
       z.object({
-        name: z.string().regex(FILE_NAME),
+        name: z.string().regex(PLAIN_FILE_NAME),
         bytes: z.int().min(0),
-        sha256: z.string().regex(HASH),
+        sha256: z.string().regex(SHA256),
       }),
     )
     .min(1),
@@ -52,9 +45,9 @@ export function parseBundleFiles(manifest: Uint8Array): readonly BundleFile[] {
 
 /** Throws option_invalid unless both can be names in the bundles' folder. */
 export function checkBundleNames(bundle: string, file: string): void {
-  if (!HASH.test(bundle))
+  if (!SHA256.test(bundle))
     throw new FedrotError('option_invalid', `bundle ${bundle.slice(0, 100)}: must be a SHA-256 in hex`);
-  if (!FILE_NAME.test(file))
+  if (!PLAIN_FILE_NAME.test(file))
     throw new FedrotError(
       'option_invalid',
       `file ${JSON.stringify(file.slice(0, 100))} of bundle ${bundle}: must be a plain file name of letters, digits and . _ -`,

@@ -1,15 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
+import { sha256Hex } from '../../sha256.js';
 import { storageError } from '../store/storage-error.js';
-import {
-  checkBundleNames,
-  MANIFEST_FILE,
-  parseBundleFiles,
-  SIGNATURE_FILE,
-  type BundleFile,
-} from './bundle-files.js';
+import { checkBundleNames, parseBundleFiles, type BundleFile } from './bundle-files.js';
 import { DurableFile, fileSize } from './durable-file.js';
 import { readChunks } from './read-chunks.js';
 
@@ -109,7 +105,7 @@ export class BundleFolder {
    */
   async complete(bundle: string, manifest: DurableFile): Promise<void> {
     const bytes = await manifest.read(0, manifest.bytes);
-    const actual = createHash('sha256').update(bytes).digest('hex');
+    const actual = sha256Hex(bytes);
     if (actual !== bundle)
       throw new FedrotError(
         'checksum_mismatch',
@@ -126,7 +122,7 @@ export class BundleFolder {
     const bytes = await readFile(path).catch((thrown: unknown) => {
       throw storageError(thrown, `reading ${path}`);
     });
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const sha256 = sha256Hex(bytes);
     return { name: SIGNATURE_FILE, bytes: bytes.length, sha256 };
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
+import { SHA256 } from '../../name.js';
 import { storageError } from '../store/storage-error.js';
 import { DurableFile, fileSize, publishFile, syncFolder } from './durable-file.js';
 
@@ -14,7 +15,6 @@ export interface UploadKey {
   readonly sha256: string;
 }
 
-const HASH = /^[0-9a-f]{64}$/;
 const PARTIAL_FOLDER = 'partial';
 const TEMP_PREFIX = 'temp-';
 
@@ -41,7 +41,7 @@ export class TensorSpool {
 
   /** Where the file of this hash lies, or would lie. */
   pathOf(sha256: string): string {
-    if (!HASH.test(sha256)) throw new FedrotError('internal', `${sha256} is not a SHA-256 in hex`);
+    if (!SHA256.test(sha256)) throw new FedrotError('internal', `${sha256} is not a SHA-256 in hex`);
     return join(this.folder, `${sha256}.safetensors`);
   }
 
@@ -117,7 +117,7 @@ export class TensorSpool {
     let removed = 0;
     for (const name of await readdir(this.folder)) {
       const sha256 = name.replace(/\.safetensors$/, '');
-      if (!HASH.test(sha256) || sha256 === name || referenced.has(sha256)) continue;
+      if (!SHA256.test(sha256) || sha256 === name || referenced.has(sha256)) continue;
       await rm(join(this.folder, name), { force: true });
       removed++;
     }

@@ -1,3 +1,4 @@
+import { PLAIN_FILE_NAME } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
 import type { Graph, Model, Node, TensorValue } from './graph.js';
 
@@ -16,15 +17,12 @@ const REFUSED_METADATA: ReadonlySet<string> = new Set(['ort_config']);
 /** Deeper nesting of subgraphs than any exporter makes. */
 const MAX_DEPTH = 16;
 
-/** A plain file name: no folder, no drive, no way out, nothing hidden. */
-const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
-
 function refuse(message: string): FedrotError {
   return new FedrotError('op_unsupported', message);
 }
 
 function checkTensor({ data }: TensorValue, name: string): void {
-  if (data.kind === 'external' && !FILE_NAME.test(data.file))
+  if (data.kind === 'external' && !PLAIN_FILE_NAME.test(data.file))
     throw new FedrotError(
       'model_unsupported',
       `tensor ${name}: its data lie at ${JSON.stringify(data.file.slice(0, 200))}; they must lie in a file beside the model`,

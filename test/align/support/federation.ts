@@ -1,9 +1,9 @@
-import type { RowFactors } from '../../../src/align/row-factors.js';
 import { randomRotation } from '../../../src/align/random-rotation.js';
 import { rotateFactors } from '../../../src/align/rotate.js';
 import type { AggregateInput, Factors, WeightedUpdate } from '../../../src/align/types.js';
 import { type Random } from '../../../src/random.js';
 import { memorySource } from '../../../src/tensor/encode-file.js';
+import { readTensors } from '../../../src/tensor/read-tensors.js';
 import type { NamedTensor, TensorSource } from '../../../src/tensor/tensor.js';
 import { blend, fromFlat, frobenius, minus, times, type Dense } from './dense.js';
 
@@ -100,15 +100,10 @@ export function denseError(published: Factors, silos: readonly Factors[], weight
 
 export const relativeDistance = (x: Dense, y: Dense): number => frobenius(minus(x, y)) / frobenius(y);
 
-export const shapeOf = ({ r, in: inputs, out }: RowFactors | Factors): Shape => ({ r, in: inputs, out });
-
 /** What silos merge into their base, of module m0. */
 export function mergedFactors(merge: TensorSource | undefined, module = 0): Factors | undefined {
   if (!merge) return undefined;
-  return publishedFactors(
-    merge.tensors.map(({ name, shape }) => ({ name, shape, data: merge.read(name) })),
-    module,
-  );
+  return publishedFactors(readTensors(merge), module);
 }
 
 /** An update without the factor that a method does not ask for. */

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto';
-import { sha256Hex } from '../../../src/evidence/sha256.js';
 import {
   sealRound,
   type RoundManifest,
   type SignedRoundManifest,
 } from '../../../src/evidence/round-manifest.js';
+import { sha256Hex } from '../../../src/sha256.js';
 
 export type RoundBody = Omit<RoundManifest, 'format' | 'previous'>;
 
