@@ -7,7 +7,7 @@ const [WEIGHT, BIAS] = [1, 2];
 
 /**
  * com.microsoft Attention with a bias of zeros where it has none, which means the same: without one, the CPU kernel of ONNX Runtime 1.30
- * reads through a null pointer and takes the process with it (test/train/attention-bias.test.ts shows it). Other nodes as they are.
+ * reads through a null pointer and takes the process with it (test/train/ir/attention-bias.test.ts shows it). Other nodes as they are.
  * Throws op_unsupported where the bias's length is not known.
  */
 export function withAttentionBias(node: Node, initializers: Map<string, TensorValue>): Node {
