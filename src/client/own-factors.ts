@@ -43,7 +43,10 @@ export class OwnFactors {
   /** In rising order. */
   async #rounds(runId: string): Promise<number[]> {
     const names = await readdir(join(this.folder, runId)).catch(() => []);
-    return names.flatMap((name) => FILE.exec(name)?.[1] ?? []).map(Number).sort((x, y) => x - y); // prettier-ignore
+    return names
+      .flatMap((name) => FILE.exec(name)?.[1] ?? [])
+      .map(Number)
+      .sort((x, y) => x - y);
   }
 
   #path(runId: string, round: number): string {

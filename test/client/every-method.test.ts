@@ -24,7 +24,11 @@ const data = (tensors: readonly NamedTensor[], end: string): Float32Array =>
 const METHODS_WITH_RANKS = METHODS.filter(({ allows }) => allows.ownRank).map(({ name }) => name);
 
 /** What src/align makes of the updates that the coordinator has stored for a round. */
-async function recomputed(runId: string, round: number, state?: readonly NamedTensor[]): Promise<AggregateResult> {
+async function recomputed(
+  runId: string,
+  round: number,
+  state?: readonly NamedTensor[],
+): Promise<AggregateResult> {
   const run = await federation.coordinator.admin.getRun({ runId });
   const spec = federation.spec(JSON.parse(run.specJson) as object);
   const { updates } = run.rounds.find((record) => record.round === round)!;
@@ -40,7 +44,7 @@ async function recomputed(runId: string, round: number, state?: readonly NamedTe
       tensors: memorySource(federation.tensors(sha256)),
     })),
   });
-} // prettier-ignore
+}
 
 const sha = (tensors: readonly NamedTensor[]): string => encodeTensorFile(tensors).sha256;
 
@@ -78,8 +82,10 @@ describe('daemons do what a method asks', { timeout: 180_000 }, () => {
     });
     const run = await federation.finished(runId);
     expect(run.rounds[0]!.failures).toMatchObject([{ silo: 'b', code: 'option_invalid' }]);
-    expect(run.rounds[0]!.failures[0]!.message).toMatch(/rank 2 at most, the run has rank 4, and method fedit/);
-  }); // prettier-ignore
+    expect(run.rounds[0]!.failures[0]!.message).toMatch(
+      /rank 2 at most, the run has rank 4, and method fedit/,
+    );
+  });
 
   it('fedrot rotated by the silos gives what the server would, to 1e-6', async () => {
     await federation.silo('a', 5);
@@ -139,33 +145,41 @@ describe('daemons do what a method asks', { timeout: 180_000 }, () => {
     expect([next!.round, data(next!.adapter, b)]).toEqual([before.round + 1, data(stubTrained(before), b)]);
   });
 
-  it.each(['flora', 'fedex'])('%s: every base holds what was merged; a late silo and an evaluator catch up', async (method) => {
-    await federation.silo('a', 5);
-    await federation.silo('b', 9);
-    await federation.silo('e', 4, { role: 'evaluator' });
-    const rounds = { count: 3, minSilos: 2, deadlineMs: 60_000 };
-    const runId = await federation.create({ aggregation: { method }, rounds, evaluation: { every: 1 } });
-    await federation.finished(runId);
-    const bases = (name: string): string[] => federation.trainers.get(name)!.trained.map(({ bundle }) => bundle.sha256);
-    const scored = federation.trainers.get('e')!.evaluated.map(({ bundle }) => bundle.sha256);
-    expect(new Set(bases('a')).size).toBe(3);
-    expect(bases('a')[0]).toBe(federation.bundle.sha256);
-    expect(bases('b')).toEqual(bases('a'));
-    expect(scored.slice(0, 3)).toEqual(bases('a'));
-    expect(scored).toHaveLength(4);
-    expect(readdirSync(join(federation.folder, 'a', 'bases', runId))).toHaveLength(1);
+  it.each(['flora', 'fedex'])(
+    '%s: every base holds what was merged; a late silo and an evaluator catch up',
+    async (method) => {
+      await federation.silo('a', 5);
+      await federation.silo('b', 9);
+      await federation.silo('e', 4, { role: 'evaluator' });
+      const rounds = { count: 3, minSilos: 2, deadlineMs: 60_000 };
+      const runId = await federation.create({ aggregation: { method }, rounds, evaluation: { every: 1 } });
+      await federation.finished(runId);
+      const bases = (name: string): string[] =>
+        federation.trainers.get(name)!.trained.map(({ bundle }) => bundle.sha256);
+      const scored = federation.trainers.get('e')!.evaluated.map(({ bundle }) => bundle.sha256);
+      expect(new Set(bases('a')).size).toBe(3);
+      expect(bases('a')[0]).toBe(federation.bundle.sha256);
+      expect(bases('b')).toEqual(bases('a'));
+      expect(scored.slice(0, 3)).toEqual(bases('a'));
+      expect(scored).toHaveLength(4);
+      expect(readdirSync(join(federation.folder, 'a', 'bases', runId))).toHaveLength(1);
 
-    // One that was away merges all versions at once, and has the very bits of those that did one after the other.
-    const late = await federation.create({ name: 'late', aggregation: { method }, rounds: { ...rounds, count: 1000 } });
-    await untilRun(federation.coordinator.admin, late, (now) => now.round >= 3);
-    const lateSilo = await federation.silo('c', 7);
-    await untilRun(federation.coordinator.admin, late, () => lateSilo.trained.length > 0);
-    await federation.coordinator.admin.stopRun({ runId: late, reason: 'enough' });
-    const [mine] = lateSilo.trained;
-    const theirs = federation.trainers.get('a')!.trained.findLast(({ round }) => round === mine!.round);
-    expect(mine!.round).toBeGreaterThan(2);
-    expect(mine!.bundle.sha256).toBe(theirs!.bundle.sha256);
-  }); // prettier-ignore
+      // One that was away merges all versions at once, and has the very bits of those that did one after the other.
+      const late = await federation.create({
+        name: 'late',
+        aggregation: { method },
+        rounds: { ...rounds, count: 1000 },
+      });
+      await untilRun(federation.coordinator.admin, late, (now) => now.round >= 3);
+      const lateSilo = await federation.silo('c', 7);
+      await untilRun(federation.coordinator.admin, late, () => lateSilo.trained.length > 0);
+      await federation.coordinator.admin.stopRun({ runId: late, reason: 'enough' });
+      const [mine] = lateSilo.trained;
+      const theirs = federation.trainers.get('a')!.trained.findLast(({ round }) => round === mine!.round);
+      expect(mine!.round).toBeGreaterThan(2);
+      expect(mine!.bundle.sha256).toBe(theirs!.bundle.sha256);
+    },
+  );
 });
 
 describe('accuracy by silo', { timeout: 120_000 }, () => {
@@ -194,9 +208,13 @@ describe('accuracy by silo', { timeout: 120_000 }, () => {
     expect(viewRounds(run)[0]).toMatchObject({ accuracy: 0.8, worstAccuracy: 0.7 });
     expect(viewRounds(run)[0]!.accuracySpread).toBeCloseTo(0.2, 12);
     expect(await federation.coordinator.metric(`fedrot_run_best_version{run="${runId}"}`)).toBe(1);
-    expect(await federation.coordinator.metric(`fedrot_evaluation_worst_accuracy_ratio{run="${runId}"}`)).toBe(0.6);
-    expect(await federation.coordinator.metric(`fedrot_aggregation_error_bound_ratio{run="${runId}"}`)).toBeGreaterThan(0);
-  }); // prettier-ignore
+    expect(
+      await federation.coordinator.metric(`fedrot_evaluation_worst_accuracy_ratio{run="${runId}"}`),
+    ).toBe(0.6);
+    expect(
+      await federation.coordinator.metric(`fedrot_aggregation_error_bound_ratio{run="${runId}"}`),
+    ).toBeGreaterThan(0);
+  });
 });
 
 const validating = (name: string) => ({

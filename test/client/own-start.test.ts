@@ -32,7 +32,11 @@ function products(tensors: readonly NamedTensor[], lora: LoraSpec): Dense[] {
 }
 
 /** An adapter that was trained elsewhere. */
-async function ownAdapter(name: string, rank: number, alpha: number): Promise<{ folder: string; tensors: NamedTensor[]; settings: LoraSpec }> {
+async function ownAdapter(
+  name: string,
+  rank: number,
+  alpha: number,
+): Promise<{ folder: string; tensors: NamedTensor[]; settings: LoraSpec }> {
   const settings = { ...federation.spec().lora, rank, alpha };
   const random = Random.of('own', name);
   const tensors = initialAdapter(federation.bundle, settings, 9).map((tensor) => ({
@@ -40,9 +44,14 @@ async function ownAdapter(name: string, rank: number, alpha: number): Promise<{ 
     data: tensor.data.map((value) => value + random.normal(0, 0.1)),
   }));
   const folder = join(federation.folder, `${name}-adapter`);
-  await writePeftAdapter({ folder, adapter: encodeTensorFile(tensors).bytes, settings, task: federation.spec().task.kind });
+  await writePeftAdapter({
+    folder,
+    adapter: encodeTensorFile(tensors).bytes,
+    settings,
+    task: federation.spec().task.kind,
+  });
   return { folder, tensors, settings };
-} // prettier-ignore
+}
 
 describe('silos with adapters of their own', { timeout: 120_000 }, () => {
   it('one shot: adapters of other ranks and scales are sent as they are and combined best', async () => {
@@ -79,7 +88,10 @@ describe('silos with adapters of their own', { timeout: 120_000 }, () => {
   it('few rounds: each draws a start of its own and trains on; from round 2 all go on from the published one', async () => {
     await federation.silo('a', 5);
     await federation.silo('b', 9);
-    const runId = await federation.create({ aggregation: { method: 'fedrot-consensus' }, training: { start: 'own' } });
+    const runId = await federation.create({
+      aggregation: { method: 'fedrot-consensus' },
+      training: { start: 'own' },
+    });
     const run = await federation.finished(runId);
     const [a, b] = ['a', 'b'].map((name) => federation.trainers.get(name)!.trained);
     const start = (tensors: readonly NamedTensor[]): string => encodeTensorFile(tensors).sha256;
@@ -100,44 +112,54 @@ describe('silos with adapters of their own', { timeout: 120_000 }, () => {
     });
     expect(start(await federation.version(runId, 1))).toBe(start(again.tensors));
     expect(again.diagnostics.aggregationError!).toBeLessThan(again.diagnostics.aggregationErrorFedit!);
-    await expect(federation.create({ aggregation: { method: 'ffa' }, training: { start: 'own' } })).rejects.toThrow(/method ffa needs a factor/);
-  }); // prettier-ignore
+    await expect(
+      federation.create({ aggregation: { method: 'ffa' }, training: { start: 'own' } }),
+    ).rejects.toThrow(/method ffa needs a factor/);
+  });
 });
 
 describe('what a method publishes, as one adapter on the untouched base', { timeout: 120_000 }, () => {
-  it.each(['flora', 'fedex'])('%s: the sum scores as the merged base with the adapter does', async (method) => {
-    await federation.silo('a', 5);
-    await federation.silo('b', 9);
-    const rounds = { count: 3, minSilos: 2, deadlineMs: 60_000 };
-    const runId = await federation.create({ aggregation: { method }, rounds });
-    await federation.finished(runId);
-    const { admin } = federation.coordinator;
-    const spec = federation.spec();
-    const version = 2; // what round 3 began with, on the base that silo a still has
-    const { bundle, adapter, data } = federation.trainers.get('a')!.trained[2]!;
-    const merged = await openBundle(bundle.folder, { verify: true });
-    const exact = await exportAdapter(admin, runId, { version, lora: spec.lora });
-    expect(exact.merges).toBe(2);
-    const fewer = await exportAdapter(admin, runId, { version, lora: spec.lora, rank: 24 });
-    expect(fewer.settings.rank).toBeLessThanOrEqual(24);
-    const trainer = new LocalTrainer({ open: openSession, threads: 1 });
-    try {
-      const expected = await trainer.evaluate({ bundle: merged, spec, adapter, data });
-      for (const exported of [exact, fewer]) {
-        const folder = join(federation.folder, `export-${exported.settings.rank}`);
-        await writePeftAdapter({ folder, adapter: exported.bytes, settings: exported.settings, task: spec.task.kind });
-        const { loadAdapter } = await import('../../src/model/load-adapter.js');
-        const { tensors, settings } = await loadAdapter(folder);
-        const score = await trainer.evaluate({
-          bundle: federation.bundle,
-          spec: { ...spec, lora: { ...spec.lora, ...settings } },
-          adapter: tensors,
-          data,
-        });
-        expect(Math.abs(score.loss - expected.loss)).toBeLessThan(2e-5);
+  it.each(['flora', 'fedex'])(
+    '%s: the sum scores as the merged base with the adapter does',
+    async (method) => {
+      await federation.silo('a', 5);
+      await federation.silo('b', 9);
+      const rounds = { count: 3, minSilos: 2, deadlineMs: 60_000 };
+      const runId = await federation.create({ aggregation: { method }, rounds });
+      await federation.finished(runId);
+      const { admin } = federation.coordinator;
+      const spec = federation.spec();
+      const version = 2; // what round 3 began with, on the base that silo a still has
+      const { bundle, adapter, data } = federation.trainers.get('a')!.trained[2]!;
+      const merged = await openBundle(bundle.folder, { verify: true });
+      const exact = await exportAdapter(admin, runId, { version, lora: spec.lora });
+      expect(exact.merges).toBe(2);
+      const fewer = await exportAdapter(admin, runId, { version, lora: spec.lora, rank: 24 });
+      expect(fewer.settings.rank).toBeLessThanOrEqual(24);
+      const trainer = new LocalTrainer({ open: openSession, threads: 1 });
+      try {
+        const expected = await trainer.evaluate({ bundle: merged, spec, adapter, data });
+        for (const exported of [exact, fewer]) {
+          const folder = join(federation.folder, `export-${exported.settings.rank}`);
+          await writePeftAdapter({
+            folder,
+            adapter: exported.bytes,
+            settings: exported.settings,
+            task: spec.task.kind,
+          });
+          const { loadAdapter } = await import('../../src/model/load-adapter.js');
+          const { tensors, settings } = await loadAdapter(folder);
+          const score = await trainer.evaluate({
+            bundle: federation.bundle,
+            spec: { ...spec, lora: { ...spec.lora, ...settings } },
+            adapter: tensors,
+            data,
+          });
+          expect(Math.abs(score.loss - expected.loss)).toBeLessThan(2e-5);
+        }
+      } finally {
+        await trainer.close();
       }
-    } finally {
-      await trainer.close();
-    }
-  }); // prettier-ignore
+    },
+  );
 });

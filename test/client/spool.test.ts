@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Spool } from '../../src/client/spool.js';
 import { systemClock } from '../../src/clock.js';
-import type { TrainTask } from '../../src/rpc/gen/fedrot/v1/TrainTask.js';
 import { sha256Hex } from '../../src/sha256.js';
 import { openTensorFile } from '../../src/tensor/safetensors-file.js';
+import { trainTask as task } from './train-task.js';
 
 let folder: string;
 let spool: Spool;
@@ -24,18 +24,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(folder, { recursive: true });
-});
-
-const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
-  runId: 'run',
-  round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null, best: false },
-  bundleSha256: 'b',
-  specJson: '{}',
-  instructionsJson: '{}',
-  deadlineMs: 5,
-  merges: [],
-  ...changes,
 });
 
 const result = {

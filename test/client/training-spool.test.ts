@@ -6,8 +6,8 @@ import type { DataPart } from '../../src/client/data/data-set.js';
 import type { TrainingCheckpoint } from '../../src/client/training/training-checkpoint.js';
 import { TrainingSpool, type TrainingSpoolOptions } from '../../src/client/training-spool.js';
 import { systemClock } from '../../src/clock.js';
-import type { TrainTask } from '../../src/rpc/gen/fedrot/v1/TrainTask.js';
 import { recordingLogger } from './recording-logger.js';
+import { trainTask as task } from './train-task.js';
 
 let folder: string;
 beforeEach(() => {
@@ -15,18 +15,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(folder, { recursive: true });
-});
-
-const task = (changes: Partial<TrainTask> = {}): TrainTask => ({
-  runId: 'run',
-  round: 2,
-  adapter: { runId: 'run', version: 1, sha256: Buffer.alloc(32, 7), bytes: 10, merge: null, best: false },
-  bundleSha256: 'b',
-  specJson: '{}',
-  instructionsJson: '',
-  merges: [],
-  deadlineMs: 5,
-  ...changes,
 });
 
 const data = (text: string): DataPart => ({ path: 'x', examples: [{ text, label: 'a', line: 1 }] });

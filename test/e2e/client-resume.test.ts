@@ -16,12 +16,6 @@ interface RunJson {
   readonly rounds: readonly { readonly updates: number; readonly adapter: { readonly sha256: string } }[];
 }
 
-async function json<T>(processes: Processes, args: readonly string[]): Promise<T> {
-  const ended = await processes.run([...args, '--json']);
-  expect(ended.exit, ended.describe()).toEqual({ code: 0, signal: null });
-  return JSON.parse(ended.stdout.at(-1) ?? '') as T;
-}
-
 function writeTexts(path: string, silo: string, labels: readonly string[]): void {
   const random = Random.of(silo);
   const words = ['free', 'win', 'money', 'cheap', 'meeting', 'tomorrow', 'mail', 'list'];
@@ -80,7 +74,7 @@ async function federate(
     writeTexts(join(folder, `${name}.jsonl`), name, bundle.labels);
     await startSilo(name).ready();
   }
-  const { run } = await json<{ run: string }>(processes, [
+  const { run } = await processes.json<{ run: string }>([
     ...[
       'run',
       'create',
@@ -110,7 +104,7 @@ async function federate(
   await disturb?.(started[0]!, () => startSilo(SILOS[0]));
   const watch = processes.start('watch', ['run', 'watch', run, '--json', '--coordinator', address]);
   expect(await watch.end(120_000), watch.describe()).toMatchObject({ code: 0 });
-  const shown = await json<RunJson>(processes, ['run', 'show', run, '--coordinator', address]);
+  const shown = await processes.json<RunJson>(['run', 'show', run, '--coordinator', address]);
   for (const silo of started.filter(({ exit }) => exit === undefined)) await silo.stop();
   await coordinator.stop();
   return shown;

