@@ -2,94 +2,10 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../log.js';
 import { NAME, NAME_RULE } from '../name.js';
 import { tracingSchema } from '../trace/tracing-config.js';
-
-/** Formats of data files; `auto` goes by the ending (.jsonl .ndjson .csv .tsv). */
-export const DATA_FORMATS = ['auto', 'jsonl', 'csv', 'tsv'] as const;
-export type DataFormat = (typeof DATA_FORMATS)[number];
+import { acceptSchema } from './accept/accept-config.js';
+import { dataSchema } from './data/data-config.js';
 
 const path = z.string().min(1);
-
-export const columnsSchema = z.strictObject({
-  text: z.string().min(1).default('text').describe('column (CSV) or key (JSONL) with the text'),
-  textPair: z.string().min(1).optional().describe('column with the second text of a pair, e.g. a hypothesis'),
-  label: z
-    .string()
-    .min(1)
-    .nullable()
-    .default('label')
-    .describe(
-      'column with the label (regression: the number); null for texts without, as language models read them',
-    ),
-  prompt: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('column with the prompt; with `completion`, instead of text and label'),
-  completion: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('column with what the model is to write after the prompt'),
-  words: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('column with the words of a text: a list (JSONL), or separated by spaces; with `tags`'),
-  tags: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('column with one label for each word: a list, or separated by spaces'),
-});
-
-const columnPairs = [
-  ['prompt', 'completion'],
-  ['words', 'tags'],
-] as const;
-
-const dataSchema = z.strictObject({
-  train: path.optional().describe('file with the training examples; a trainer needs it'),
-  test: path.optional().describe('file with the test examples; an evaluator needs it'),
-  format: z.enum(DATA_FORMATS).default('auto').describe('format of the files; auto goes by their ending'),
-  columns: columnsSchema
-    .prefault({})
-    .refine(
-      (columns) => columnPairs.every(([a, b]) => (columns[a] === undefined) === (columns[b] === undefined)),
-      { error: 'prompt and completion go together, and so do words and tags' },
-    ),
-  validationFraction: z
-    .number()
-    .min(0)
-    .max(0.5)
-    .default(0)
-    .describe('share of the training examples kept for validation, 0 to 0.5; they are never trained on'),
-  shareLabels: z
-    .boolean()
-    .default(true)
-    .describe('tell the coordinator which labels occur, so that a mismatch shows before a run starts'),
-});
-
-/** Names with `*` for anything. */
-const patterns = z.array(z.string().min(1)).min(1);
-
-/** What a silo does without asking; everything else waits for `fedrot consent`. */
-export const acceptSchema = z.strictObject({
-  runs: patterns.default(['*']).describe('ids of runs; * stands for anything'),
-  bundles: patterns.default(['*']).describe('bundles by SHA-256; * stands for anything'),
-  signers: patterns
-    .default(['*'])
-    .describe('whose signatures on bundles count; * is every signer of the consortium'),
-  methods: patterns.default(['*']).describe('aggregation methods'),
-  maxRank: z.int().min(1).default(256).describe('largest rank of the factors'),
-  maxLocalSteps: z.int().min(1).default(10_000).describe('most optimizer steps in a round'),
-  maxBatchSize: z.int().min(1).default(1024).describe('most examples in a step'),
-  maxTokens: z.int().min(4).default(8192).describe('longest text, tokens'),
-  maxRounds: z.int().min(1).default(10_000).describe('most rounds'),
-  maxLearningRate: z.number().positive().default(1).describe('largest learning rate'),
-  modulesToSave: patterns.default(['*']).describe('modules that may be trained in full'),
-});
-
-export type AcceptRules = Readonly<z.output<typeof acceptSchema>>;
 
 /** HH:MM-HH:MM; an end before the beginning is on the next day. */
 export const HOURS = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/;
@@ -263,4 +179,3 @@ export const clientConfigSchema = z
 
 export type ClientConfig = Readonly<z.output<typeof clientConfigSchema>>;
 export type ClientConfigInput = z.input<typeof clientConfigSchema>;
-export type ColumnNames = ClientConfig['data']['columns'];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { columnsSchema, DATA_FORMATS } from '../client/config.js';
+import { columnsSchema, DATA_FORMATS } from '../client/data/data-config.js';
 import { FedrotError } from '../errors.js';
 import {
   describeIssues,

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { ColumnNames } from '../../client/config.js';
+import type { ColumnNames } from '../../client/data/data-config.js';
 import type { Bundle } from '../../model/bundle.js';
 import type { AdapterInput } from '../../model/language-model.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';

@@ -5,7 +5,7 @@ import { FedrotError } from '../../errors.js';
 import { canonicalJson } from '../../evidence/canonical-json.js';
 import { writeFileAtomic } from '../../pki/secret-file.js';
 import { sha256Hex } from '../../sha256.js';
-import type { AcceptRules } from '../config.js';
+import type { AcceptRules } from './accept-config.js';
 import { objections, type Asked } from './rules.js';
 
 const schema = z.strictObject({

@@ -1,6 +1,6 @@
 import { fits } from '../../name-patterns.js';
 import type { RunSpec } from '../../run-spec.js';
-import type { AcceptRules } from '../config.js';
+import type { AcceptRules } from './accept-config.js';
 
 /** What a task asks of the silo. */
 export interface Asked {

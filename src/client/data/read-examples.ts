@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { FedrotError } from '../../errors.js';
-import type { ColumnNames, DataFormat } from '../config.js';
+import type { ColumnNames, DataFormat } from './data-config.js';
 import type { Example, Row } from './example.js';
 import { readCsv } from './read-csv.js';
 import { readJsonl } from './read-jsonl.js';
