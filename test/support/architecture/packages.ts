@@ -60,6 +60,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/pki/',
     'src/server/',
     'src/sim/',
+    'src/trace/',
     'src/web/',
   ),
   // what development needs
