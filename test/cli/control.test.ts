@@ -84,12 +84,44 @@ describe('a run that is controlled', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { seq: number });
     expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+  });
 
-    const silo = JSON.parse((await cli(['silo', 'show', 'a', '--json', ...at()])).out) as Record<
-      string,
-      unknown
-    >;
-    expect(silo).toMatchObject({ silo: 'a', connected: true, updates_accepted: 2, failed: [] });
+  it('says of a silo what it works on, what it has given and what has failed', async () => {
+    const [a, b] = await Promise.all(
+      ['a', 'b'].map((name) => new FakeSilo(name, coordinator.address).join()),
+    );
+    silos.push(a!, b!);
+    const rounds = { count: 2, minSilos: 1, deadlineMs: 60_000 };
+    const runId = await createRun(coordinator.admin, specOf({ rounds }));
+    await a!.submit(await a!.task(1), factors(1));
+    const { taskId } = await b!.task(1);
+    await b!.calls.reportFailure({ silo: 'b', taskId, code: 'data_empty', message: 'no rows' });
+    await untilRun(coordinator.admin, runId, ({ round }) => round === 2);
+    const again = (await b!.task(2)).taskId;
+    await b!.calls.reportFailure({ silo: 'b', taskId: again, code: 'data_invalid', message: 'row 3' });
+
+    const show = async (name: string): Promise<unknown> =>
+      JSON.parse((await cli(['silo', 'show', name, '--json', ...at()])).out);
+    expect(await show('a')).toMatchObject({
+      silo: 'a',
+      connected: true,
+      updates_accepted: 1,
+      tasks: [{ run: runId, round: 2, state: 'assigned' }],
+      failed: [],
+    });
+    // Of the open round too, the newest first.
+    expect(await show('b')).toMatchObject({
+      updates_accepted: 0,
+      failures: 2,
+      tasks: [{ run: runId, round: 2, state: 'failed' }],
+      failed: [
+        { run: runId, round: 2, code: 'data_invalid' },
+        { run: runId, round: 1, code: 'data_empty' },
+      ],
+    });
+    const text = (await cli(['silo', 'show', 'b', ...at()])).out;
+    expect(text).toMatch(new RegExp(`${runId} round 2: failed`));
+    expect(text).toMatch(/data_empty +.*no rows/);
     expect((await cli(['silo', 'show', 'nobody', ...at()])).err).toContain('fedrot silo list');
   });
 

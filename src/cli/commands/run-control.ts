@@ -6,6 +6,7 @@ import { credentialOption } from '../admin/security.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
 import { formatTime } from '../format.js';
 import { runRow } from '../run/print.js';
+import { readEvents } from '../run/read-events.js';
 import { hasEnded, stateOf } from '../run/run-view.js';
 import { endSignals } from '../signals.js';
 
@@ -50,7 +51,6 @@ const line = ({ atMs, level, round, silo, code, message }: RunLogEntry): string 
   return `${formatTime(atMs)}  ${level.padEnd(5)}  ${where === '' ? '' : `${where}: `}${message}${why}`;
 };
 
-const PAGE = 1000;
 const FOLLOW_MS = 1000;
 
 export const buildLogs: BuildCommand = (context) =>
@@ -69,20 +69,14 @@ export const buildLogs: BuildCommand = (context) =>
         try {
           await withAdmin(coordinatorAddress(command, context), async (admin) => {
             for (let afterSeq = 0; ;) {
-              // Asked first: what is written between the two calls is seen with the next page.
+              // Asked first: what is written between the two calls is seen the next time.
               const ended = flags.follow === true ? hasEnded(await admin.getRun({ runId })) : true;
-              const { events, more } = await admin.listEvents({
-                runId,
-                afterSeq,
-                limit: PAGE,
-                minLevel: flags.level,
-              });
-              for (const event of events)
+              for await (const event of readEvents(admin, { runId, afterSeq, minLevel: flags.level })) {
                 context.out(
                   flags.json === true ? `${JSON.stringify(eventRow(event))}\n` : `${line(event)}\n`,
                 );
-              afterSeq = events.at(-1)?.seq ?? afterSeq;
-              if (more) continue;
+                afterSeq = event.seq;
+              }
               if (ended || signals.signal.aborted) return;
               await sleep(FOLLOW_MS, undefined, { signal: signals.signal }).catch(() => undefined);
             }
