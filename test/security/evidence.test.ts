@@ -170,6 +170,11 @@ test('raw updates go when their time is over; the evidence stays and says so', a
     code: 'not_found',
     message: expect.stringMatching(/no longer kept/) as string,
   });
+  expect(await folderSource(folder).audit()).toMatch(
+    new RegExp(
+      `"action":"update.fetch"[^}]*"code":"not_found"[^}]*"object":"${runId} round 1 a","outcome":"failed"`,
+    ),
+  );
   // The adapters are all there.
   const { adapters } = await admin.listAdapters({ runId });
   expect(adapters).toHaveLength(3);

@@ -178,17 +178,20 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
     },
 
     async *fetchUpdate({ runId, round, silo, offset }, context) {
-      const update = await coordinator.store.update(coordinator.run(runId).runId, round, silo);
-      const gone = update === undefined || (await coordinator.spool.size(update.sha256)) === undefined;
-      await recordFetch(audit, context, `${runId} round ${round} ${silo}`, gone);
-      if (update === undefined)
-        throw new FedrotError('not_found', `run ${runId} has no update of ${silo} in round ${round}`);
-      if (gone)
-        throw new FedrotError(
-          'not_found',
-          `the update of ${silo} in round ${round} of run ${runId} is no longer kept (retention); its hash is ${update.sha256}`,
-        );
-      yield* sendTensors(coordinator.spool.pathOf(update.sha256), update.sha256, {
+      const open = async () => {
+        const update = await coordinator.store.update(coordinator.run(runId).runId, round, silo);
+        if (update === undefined)
+          throw new FedrotError('not_found', `run ${runId} has no update of ${silo} in round ${round}`);
+        if ((await coordinator.spool.size(update.sha256)) === undefined)
+          throw new FedrotError(
+            'not_found',
+            `the update of ${silo} in round ${round} of run ${runId} is no longer kept (retention); its hash is ${update.sha256}`,
+          );
+        return update.sha256;
+      };
+      const object = `${runId} round ${round} ${silo}`;
+      const sha256 = await audited(audit, context, 'update.fetch', open, () => ({ object }));
+      yield* sendTensors(coordinator.spool.pathOf(sha256), sha256, {
         offset,
         chunkBytes: coordinator.config.chunkBytes,
         onSent: () => undefined,
@@ -206,21 +209,4 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
 function partyOf(request: { kind: string; name: string }): Pick<Identity, 'kind' | 'name'> {
   const { kind, name } = identityOf({ ...request, role: 'viewer' });
   return { kind, name };
-}
-
-async function recordFetch(
-  audit: AuditLog,
-  context: CallContext,
-  object: string,
-  gone: boolean,
-): Promise<void> {
-  await audit.record({
-    actor: actorOf(context),
-    action: 'update.fetch',
-    object: object.slice(0, 200),
-    outcome: gone ? 'failed' : 'ok',
-    peer: context.peer,
-    ...(gone && { code: 'not_found' }),
-    ...(context.caller && { certificate: context.caller.serial }),
-  });
 }

@@ -1,6 +1,6 @@
 import { asFedrotError } from '../../errors.js';
 import type { AuditAction, AuditLog } from '../../evidence/audit.js';
-import { describeIdentity, identityKey } from '../../pki/identity.js';
+import { identityKey } from '../../pki/identity.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import { wellFormed } from '../access/refusals.js';
 
@@ -8,11 +8,6 @@ import { wellFormed } from '../access/refusals.js';
 export function actorOf({ caller, operator }: CallContext): string {
   if (operator !== undefined) return `operator:${operator.name}`;
   return caller === undefined ? 'operator:local' : identityKey(caller.identity);
-}
-
-/** For messages: `operator ada (admin)`. */
-export function nameOf({ caller }: CallContext): string {
-  return caller === undefined ? 'operator' : describeIdentity(caller.identity);
 }
 
 /** Does an administrative act and writes it down, done or failed, before the answer leaves. `object`: on what it was done. */
