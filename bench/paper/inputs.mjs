@@ -26,5 +26,5 @@ export function studyInput({ key, sets, study }, shared) {
       ...limits,
     };
   });
-  return { name: key, model: { checkpoint: checkpoint() }, data, ...study };
+  return { name: key, model: { checkpoint: checkpoint(), head: 'new', pooling: 'mean' }, data, ...study };
 }

@@ -57,7 +57,7 @@ const silos = ({ silos: count }) => `${count} silos`;
 const GENERATORS = {
   coverage,
   'one-shot': () => wholeTable(of('one-shot')),
-  'one-shot query value': () => wholeTable(of('one-shot-query-value')),
+  'one-shot all linear': () => wholeTable(of('one-shot-all-linear')),
   'one-shot methods': () => wholeTable(of('one-shot-methods')),
   default: () => wholeTable(of('default')),
   control: () => wholeTable(of('control')),

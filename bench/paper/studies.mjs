@@ -23,11 +23,38 @@ const adamw = (learningRate) => ({ kind: 'adamw', learningRate });
 const sgd = (learningRate) => ({ kind: 'sgd', learningRate, momentum: 0.9 });
 const seeds = [0, 1, 2];
 
-/** Part of a data set, so that the frozen layers of all its examples are computed once in half a minute. */
-const small = { maxTrain: 2000, maxTest: 500, maxTokens: 32 };
+/** Part of a data set, short: the frozen layers of all its examples are computed in a quarter of a minute. */
+const small = { maxTrain: 2000, maxTest: 400, maxTokens: 24 };
 
 /** Adapters in the top layer only: a step then costs a tenth, for the layers below are frozen and cached. */
-const top = { targetModules: layers(5), rank: 4, scale: 2, minExamples: 10, partition: dirichlet(0.5) };
+const top = {
+  targetModules: layers(5),
+  rank: 4,
+  scale: 2,
+  minExamples: 10,
+  partition: dirichlet(0.5),
+  optimizer: adamw(0.01),
+  batchSize: 8,
+};
+
+/** Round 1 and one-shot federation: the setting that ../shared/ALGORITHMS.md describes. */
+const oneShot = {
+  rank: 4,
+  scale: 2,
+  silos: 10,
+  partition: dirichlet(0.5),
+  optimizer: adamw(0.01),
+  localSteps: 30,
+  seeds,
+};
+const banking = { banking77: { maxTest: 1540, maxTokens: 64 } };
+const allSets = { banking77: small, sst2: small, snli: small, agnews: small };
+
+/** Where rotation might pay: one line a study, its optimizer; each is tried from a common start and from own ones. */
+const MAP = [adamw(0.01), adamw(0.03), adamw(0.003), sgd(0.5), sgd(0.1)];
+const LONG = [adamw(0.01), sgd(0.5)];
+const map = { ...top, silos: 5, methods: ['fedit', 'fedrot', 'fedrot-exact'], seeds: [0] };
+const nameOf = (prefix, { kind, learningRate }) => `${prefix}-${kind}-${learningRate}`;
 
 /**
  * `part`: quick (the short form computes it too) or full. `sets`: data sets of ../shared/data with their limits. Everything else is a
@@ -37,66 +64,43 @@ export const STUDIES = [
   {
     key: 'one-shot',
     part: 'full',
-    sets: { banking77: { maxTest: 1540, maxTokens: 64 } },
+    sets: banking,
     study: {
-      targetModules: layers(4, 5),
-      rank: 4,
-      scale: 2,
-      silos: 10,
-      partition: dirichlet(0.5),
-      methods: ['fedit', 'fedrot-exact'],
-      optimizer: adamw(0.01),
-      localSteps: 30,
-      rounds: 6,
-      seeds,
-    },
-  },
-  {
-    key: 'one-shot-query-value',
-    part: 'full',
-    sets: { banking77: { maxTest: 1540, maxTokens: 64 } },
-    study: {
+      ...oneShot,
       targetModules: queryValue(4, 5),
-      rank: 4,
-      scale: 2,
-      silos: 10,
-      partition: dirichlet(0.5),
       methods: ['fedit', 'fedrot-exact'],
-      optimizer: adamw(0.01),
-      localSteps: 30,
       rounds: 6,
-      seeds,
+      evaluation: { every: 6 },
     },
   },
   {
     key: 'one-shot-methods',
-    part: 'full',
-    sets: { banking77: { maxTest: 1540, maxTokens: 64 } },
+    part: 'quick',
+    sets: banking,
     study: {
-      targetModules: layers(4, 5),
-      rank: 4,
-      scale: 2,
-      silos: 10,
-      partition: dirichlet(0.5),
+      ...oneShot,
+      targetModules: queryValue(4, 5),
       methods: ['fedit', 'fedrot', consensus, 'fedrot-consensus', 'fedrot-exact', 'flexlora', 'lora-fair'],
-      optimizer: adamw(0.01),
-      localSteps: 30,
       rounds: 1,
-      seeds,
     },
   },
   {
-    key: 'default',
+    key: 'one-shot-all-linear',
     part: 'full',
-    sets: { banking77: small, sst2: small, snli: small, agnews: small },
+    sets: banking,
+    study: { ...oneShot, targetModules: layers(4, 5), methods: ['fedit', 'fedrot-exact'], rounds: 1 },
+  },
+  {
+    key: 'default',
+    part: 'quick',
+    sets: allSets,
     study: {
       ...top,
-      silos: 10,
+      silos: 5,
       methods: ['fedit', consensus, 'fedrot-exact'],
-      optimizer: adamw(0.01),
       localSteps: 10,
-      rounds: 6,
-      evaluation: { every: 3 },
+      rounds: 5,
+      evaluation: { every: 5 },
       seeds,
     },
   },
@@ -106,11 +110,11 @@ export const STUDIES = [
     sets: { banking77: small },
     study: {
       ...top,
-      silos: 10,
+      silos: 5,
       methods: ['fedit', 'fedrot', consensus, 'fedrot-consensus', 'fedrot-exact'],
-      optimizer: adamw(0.01),
       localSteps: 10,
-      rounds: 6,
+      rounds: 5,
+      evaluation: { every: 5 },
       scramble: true,
       seeds,
     },
@@ -124,9 +128,9 @@ export const STUDIES = [
       silos: [3, 10, 50],
       methods: paper,
       optimizer: adamw(0.005),
-      localSteps: 5,
-      rounds: 6,
-      evaluation: { every: 3 },
+      localSteps: 3,
+      rounds: 5,
+      evaluation: { every: 5 },
       seeds,
     },
   },
@@ -141,24 +145,8 @@ export const STUDIES = [
       methods: ['fedit', 'rolora', 'fedrot'],
       optimizer: adamw(0.005),
       localSteps: 10,
-      rounds: 6,
-      evaluation: { every: 6 },
-      seeds,
-    },
-  },
-  {
-    key: 'alpha',
-    part: 'quick',
-    sets: { banking77: small },
-    study: {
-      ...top,
-      partition: [0.1, 0.5, 10].map(dirichlet),
-      silos: 10,
-      methods: ['fedit', 'fedrot', 'fedrot-exact'],
-      optimizer: adamw(0.01),
-      localSteps: 10,
-      rounds: 6,
-      evaluation: { every: 3 },
+      rounds: 5,
+      evaluation: { every: 5 },
       seeds,
     },
   },
@@ -173,57 +161,59 @@ export const STUDIES = [
       serverOptimizer: [null, { kind: 'fedadam', learningRate: 0.01 }],
       optimizer: adamw(0.005),
       localSteps: 10,
-      rounds: 6,
-      evaluation: { every: 6 },
+      rounds: 5,
+      evaluation: { every: 5 },
       seeds,
     },
   },
-  ...[adamw(0.01), adamw(0.003), sgd(0.5), adamw(0.03), sgd(0.1)].map((optimizer) => ({
-    key: `map-${optimizer.kind}-${optimizer.learningRate}`,
+  {
+    key: 'alpha',
+    part: 'quick',
+    sets: { banking77: small },
+    study: {
+      ...top,
+      partition: [0.1, 0.5, 10].map(dirichlet),
+      silos: 5,
+      methods: ['fedit', 'fedrot', 'fedrot-exact'],
+      localSteps: 10,
+      rounds: 5,
+      evaluation: { every: 5 },
+      seeds,
+    },
+  },
+  ...MAP.map((optimizer) => ({
+    key: nameOf('map', optimizer),
     part: 'full',
     map: true,
     sets: { banking77: small },
     study: {
-      ...top,
-      silos: 5,
-      methods: ['fedit', 'fedrot', 'fedrot-exact'],
+      ...map,
       optimizer,
-      localSteps: [5, 20],
-      rounds: 10,
+      localSteps: [3, 12],
+      rounds: 8,
       start: ['common', 'own'],
-      evaluation: { every: 5 },
-      seeds: [0],
+      evaluation: { every: 8 },
     },
   })),
-  ...[adamw(0.01), sgd(0.5)].map((optimizer) => ({
-    key: `long-${optimizer.kind}`,
+  ...LONG.map((optimizer) => ({
+    key: nameOf('long', optimizer),
     part: 'full',
     map: true,
     sets: { banking77: small },
-    study: {
-      ...top,
-      silos: 5,
-      methods: ['fedit', 'fedrot', 'fedrot-exact'],
-      optimizer,
-      localSteps: 2,
-      rounds: 200,
-      evaluation: { every: 20 },
-      seeds: [0],
-    },
+    study: { ...map, silos: 3, optimizer, localSteps: 2, rounds: 200, evaluation: { every: 50 } },
   })),
   {
     key: 'table-1-all-sets',
     part: 'full',
-    sets: { sst2: small, agnews: small, snli: small, banking77: small },
+    sets: allSets,
     study: {
+      ...top,
       targetModules: queryValue(4, 5),
-      rank: 4,
-      scale: 2,
-      minExamples: 10,
       partition: [0.1, 0.5, 10].map(dirichlet),
       silos: [3, 10, 50],
       methods: [...paper, 'fedrot-exact'],
       optimizer: sgd(0.05),
+      batchSize: 16,
       localSteps: 20,
       rounds: 250,
       evaluation: { every: 10 },

@@ -73,6 +73,8 @@ export const bundleManifestSchema = z.strictObject({
       z.strictObject({ name: z.string(), type: z.string(), dims: z.array(z.union([z.string(), count])) }),
     ),
     output: z.string(),
+    /** `mean`: the classifier reads the mean of all tokens' vectors; absent: what transformers' model, or the export, does. */
+    pooling: z.literal('mean').exactOptional(),
     /** The longest sequence, special tokens included. */
     maxTokens: size,
     /** How linear weights are packed; null for full precision. */

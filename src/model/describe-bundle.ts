@@ -64,6 +64,7 @@ export async function describeBundle(
       file: MODEL_FILE,
       inputs: graph.inputs.map(({ name, type, dims }) => ({ name, type, dims })),
       output: imported.output ?? 'logits',
+      ...(imported.pooling && { pooling: imported.pooling }),
       maxTokens: imported.maxTokens,
       quantization: options.quantize ?? null,
     },

@@ -8,6 +8,7 @@ import {
   type Architecture,
   type ModelHead,
 } from './architectures/architecture.js';
+import type { Pooling } from './architectures/pooling.js';
 import type { Checkpoint } from './checkpoint.js';
 import { ModelBuilder } from './model-builder.js';
 import { isLabelled, TASK_HEADS, TASK_KINDS, type BundleTask, type TaskKind } from './tasks.js';
@@ -23,6 +24,8 @@ export interface ImportOptions {
   readonly seed: number;
   /** `auto` (default): the checkpoint's head where it has one; `new`: always a new one. */
   readonly head?: 'auto' | 'new' | undefined;
+  /** What a new head of an encoder for whole texts reads: the first token (default), or the mean of all. */
+  readonly pooling?: Pooling | undefined;
 }
 
 /** A checkpoint as an ONNX graph with the output `logits`. */
@@ -30,6 +33,8 @@ export interface ImportedModel {
   readonly model: Model;
   /** Name of the output that holds the logits; default `logits`. */
   readonly output?: string | undefined;
+  /** Where it is not what transformers' model of this architecture does. */
+  readonly pooling?: 'mean' | undefined;
   readonly modelType: string;
   readonly task: BundleTask;
   readonly adaptable: readonly AdaptableModule[];
@@ -68,10 +73,13 @@ export function importCheckpoint(
     newModules: options.head === 'new' ? head.modules : [],
   });
   const task = chooseTask(kind, weights, head, common.id2label, options);
+  const pooling = options.pooling ?? 'cls';
+  if (pooling !== 'cls') checkPooling(kind, weights, head, options);
   const builder = new ModelBuilder(weights, sink);
-  const { maxTokens, vocabulary } = head.build(builder, checkpoint.config, task.labels.length || 1);
+  const { maxTokens, vocabulary } = head.build(builder, checkpoint.config, task.labels.length || 1, pooling);
   return {
     model: builder.build(),
+    ...(pooling === 'mean' && { pooling }),
     modelType,
     task,
     adaptable: builder.adaptable,
@@ -82,6 +90,25 @@ export function importCheckpoint(
     maxTokens,
     vocabulary,
   };
+}
+
+/** A head that was trained on the first token is of no use on the mean. */
+function checkPooling(
+  kind: TaskKind,
+  weights: WeightSource,
+  { tensor }: ModelHead,
+  { head }: ImportOptions,
+): void {
+  if (TASK_HEADS[kind] !== 'sequence')
+    throw new FedrotError(
+      'option_invalid',
+      `pooling: a model for ${kind} scores every token, there is nothing to pool; leave it out`,
+    );
+  if (head !== 'new' && weights.shape(tensor) !== undefined)
+    throw new FedrotError(
+      'option_invalid',
+      "pooling: the checkpoint's head was trained on the first token; ask for a new head (head: new), or leave pooling out",
+    );
 }
 
 function headOf(architecture: Architecture, modelType: string, kind: TaskKind): ModelHead {

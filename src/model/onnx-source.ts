@@ -73,6 +73,11 @@ async function importOnnx(
   options: OnnxOptions,
 ): Promise<ImportedModel> {
   const { model, folder, file, config } = input;
+  if (options.pooling !== undefined)
+    throw new FedrotError(
+      'option_invalid',
+      'pooling: an ONNX export pools as it was exported; leave pooling out, or make the bundle from the checkpoint',
+    );
   const readable = await readForTraining(folder, file);
   const output = logitsOf(model).name;
   const found = await modulesOf(model, folder, options.checkpoint);

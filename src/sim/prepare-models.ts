@@ -20,11 +20,11 @@ export async function bundleFor(
 }
 
 async function madeBundle(model: Study['model'], labels: readonly string[], cache: string): Promise<string> {
-  const { checkpoint = '', tokenizer, head, seed } = model;
-  const key = JSON.stringify([software(), resolve(checkpoint), tokenizer, head, seed, labels]);
+  const { checkpoint = '', tokenizer, head, pooling, seed } = model;
+  const key = JSON.stringify([software(), resolve(checkpoint), tokenizer, head, pooling, seed, labels]);
   const name = createHash('sha256').update(key).digest('hex').slice(0, 24);
   const out = join(cache, 'bundles', name);
   if (!existsSync(out))
-    await createBundle({ checkpoint, out, labels, head, seed, ...(tokenizer && { tokenizer }) });
+    await createBundle({ checkpoint, out, labels, head, pooling, seed, ...(tokenizer && { tokenizer }) });
   return out;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { columnsSchema, DATA_FORMATS } from '../client/data/data-config.js';
 import { FedrotError } from '../errors.js';
+import { POOLINGS } from '../model/architectures/pooling.js';
 import {
   describeIssues,
   optimizerSchema,
@@ -68,6 +69,8 @@ export const studySchema = z.strictObject({
       tokenizer: z.string().min(1).optional(),
       /** `new`: not the checkpoint's head, even where it has one. */
       head: z.enum(['auto', 'new']).default('auto'),
+      /** What a new head reads: the first token, or the mean of all (all-MiniLM and other sentence encoders). */
+      pooling: z.enum(POOLINGS).default('cls'),
       seed: z.int().min(0).default(0),
     })
     .refine(({ bundle, checkpoint }) => (bundle === undefined) !== (checkpoint === undefined), {

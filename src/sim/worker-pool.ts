@@ -10,6 +10,29 @@ interface Hooks {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a job begins with and another may begin with too: computed by whichever comes first, and then read by the other. */
+function beginning({ kind, trial }: Job): string {
+  const { methodName: _name, method: _method, options: _options, rounds: _rounds, ...rest } = trial;
+  const {
+    serverOptimizer: _server,
+    robust: _robust,
+    scramble: _scramble,
+    evaluateEvery: _every,
+    ...shared
+  } = rest;
+  return JSON.stringify([kind, shared]);
+}
+
+/**
+ * The next job: the first that begins otherwise than those under way, so that two threads do not compute the same first round at the same
+ * time; where there is none, the first.
+ */
+export function takeJob(waiting: Job[], running: readonly Job[]): Job | undefined {
+  const busy = new Set(running.map(beginning));
+  const at = waiting.findIndex((job) => !busy.has(beginning(job)));
+  return waiting.splice(Math.max(at, 0), 1)[0];
+}
+
 /**
  * Does all jobs on so many threads, each taking the next one when it is free. The first failure, or the signal, ends all of them after the
  * step under way: what was done before has been told already. Throws that failure; cancelled.
@@ -21,6 +44,7 @@ export async function performJobs(
   hooks: Hooks,
 ): Promise<void> {
   const waiting = [...jobs];
+  const running = new Map<number, Job>();
   const threads: { readonly worker: Worker; readonly exited: Promise<void> }[] = [];
   const ended = new AbortController();
   const stop = (): void => {
@@ -31,7 +55,7 @@ export async function performJobs(
   try {
     const count = Math.min(workers, waiting.length);
     await Promise.all(
-      Array.from({ length: count }, () => {
+      Array.from({ length: count }, (_, thread) => {
         const worker = new Worker(workerUrl(import.meta.url, './study-worker.js'), { workerData: setup });
         const exited = new Promise<void>((done) => {
           worker.once('exit', () => {
@@ -39,7 +63,13 @@ export async function performJobs(
           });
         });
         threads.push({ worker, exited });
-        return serve(worker, () => waiting.shift(), hooks, ended.signal);
+        const next = (): Job | undefined => {
+          running.delete(thread);
+          const job = takeJob(waiting, [...running.values()]);
+          if (job !== undefined) running.set(thread, job);
+          return job;
+        };
+        return serve(worker, next, hooks, ended.signal);
       }),
     );
   } finally {

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { architectureOf, KNOWN_MODEL_TYPES } from '../../src/model/architectures.js';
 import { openCheckpoint, type Checkpoint } from '../../src/model/checkpoint.js';
 import { importCheckpoint } from '../../src/model/import-checkpoint.js';
+import { ModelBuilder } from '../../src/model/model-builder.js';
 import { inlineSink } from '../../src/model/weight-sink.js';
+import { WeightSource } from '../../src/model/weight-source.js';
+import { codeOf } from '../support/code-of.js';
 import { repoPath } from '../support/repo.js';
 import { forward, relativeError } from './forward.js';
 
@@ -13,6 +16,8 @@ const folderOf = (name: string): string => repoPath('test/data/checkpoints', nam
 interface Expected {
   batch: Record<string, number[][]>;
   logits: number[][];
+  /** With the same head on the mean of the tokens. */
+  meanLogits: number[][];
 }
 const expectedOf = (name: string): Expected =>
   JSON.parse(readFileSync(`${folderOf(name)}/expected.json`, 'utf8')) as Expected;
@@ -44,7 +49,7 @@ function withoutPrefix(checkpoint: Checkpoint, prefix: string): Checkpoint {
 }
 
 describe.each(['bert', 'roberta', 'distilbert', 'electra'])('%s', (name) => {
-  const { batch, logits } = expectedOf(name);
+  const { batch, logits, meanLogits } = expectedOf(name);
 
   it('gives the logits of the float64 reference, padded rows included', async () => {
     const checkpoint = await openCheckpoint(folderOf(name));
@@ -61,6 +66,46 @@ describe.each(['bert', 'roberta', 'distilbert', 'electra'])('%s', (name) => {
     });
     // RoBERTa's table of positions begins behind the padding id.
     expect(imported.maxTokens).toBe(20);
+    checkpoint.close();
+  });
+
+  it('gives the logits of the reference where the head reads the mean of the tokens', async () => {
+    const checkpoint = await openCheckpoint(folderOf(name));
+    const source = { basePrefix: `${name}.`, initializerRange: 0.02, seed: 0, newModules: [] };
+    const builder = new ModelBuilder(new WeightSource(checkpoint, source), inlineSink);
+    architectureOf(name).heads.sequence!.build(builder, checkpoint.config, 3, 'mean');
+    const actual = await forward(builder.build(), batch);
+    expect(actual.dims).toEqual([3, 3]);
+    expect(relativeError(actual.data, meanLogits.flat())).toBeLessThan(2e-6);
+    // The third row has one token: its mean is its first.
+    if (name !== 'bert') expect(relativeError(actual.data.slice(6), logits[2]!)).toBeLessThan(2e-6);
+    checkpoint.close();
+  });
+
+  it('makes a new head on the mean, and refuses the checkpoint’s own', async () => {
+    const checkpoint = await openCheckpoint(folderOf(name));
+    const labels = ['a', 'b'];
+    const mean = importCheckpoint(checkpoint, inlineSink, { seed: 0, head: 'new', labels, pooling: 'mean' });
+    const first = importCheckpoint(checkpoint, inlineSink, { seed: 0, head: 'new', labels, pooling: 'cls' });
+    expect([mean.pooling, first.pooling]).toEqual(['mean', undefined]);
+    expect(mean.unusedTensors.filter((tensor) => !tensor.includes('classifier'))).toEqual(
+      name === 'bert' ? ['bert.pooler.dense.bias', 'bert.pooler.dense.weight'] : [],
+    );
+    expect((await forward(mean.model, batch)).data).not.toEqual((await forward(first.model, batch)).data);
+    expect(codeOf(() => importCheckpoint(checkpoint, inlineSink, { seed: 0, pooling: 'mean' }))).toBe(
+      'option_invalid',
+    );
+    expect(
+      codeOf(() =>
+        importCheckpoint(checkpoint, inlineSink, {
+          seed: 0,
+          head: 'new',
+          labels,
+          task: 'token-classification',
+          pooling: 'mean',
+        }),
+      ),
+    ).toBe('option_invalid');
     checkpoint.close();
   });
 

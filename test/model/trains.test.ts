@@ -8,6 +8,7 @@ import { readPeftAdapter } from '../../src/model/peft.js';
 import { resolveLora } from '../../src/model/resolve-lora.js';
 import type { Batch, IntTensor } from '../../src/train/session-types.js';
 import { Trainer } from '../../src/train/trainer.js';
+import { Random } from '../../src/random.js';
 import { sharedMissing, sharedRoot } from '../support/repo.js';
 import { checkGolden } from '../train/support/golden.js';
 import { relativeError } from './forward.js';
@@ -75,6 +76,67 @@ describe.each(['bert', 'roberta', 'distilbert', 'electra'])('a bundle of %s', (a
     }
   });
 });
+
+describe.each(['bert', 'roberta', 'distilbert', 'electra'])(
+  'a bundle of %s with mean pooling',
+  (architecture) => {
+    it('has the gradients of its loss, by central differences, with padded rows', async () => {
+      folder = await tinyCheckpoint(architecture);
+      const options = { head: 'new', labels: ['a', 'b', 'c'], pooling: 'mean' } as const;
+      const bundle = await openBundle((await tinyBundle(folder, 'bundle', options)).folder, { verify: true });
+      expect(bundle.manifest.model.pooling).toBe('mean');
+      const spec = {
+        rank: 2,
+        alpha: 4,
+        rsLora: false,
+        targetModules: ['all-linear'],
+        modulesToSave: ['classifier'],
+      };
+      const { batch: rows } = JSON.parse(
+        await readFile(join(folder, 'checkpoint/expected.json'), 'utf8'),
+      ) as { batch: Record<string, number[][]> };
+      const batch: Batch = {
+        inputs: Object.fromEntries(bundle.manifest.model.inputs.map(({ name }) => [name, int(rows[name]!)])),
+        labels: { dims: [3], data: BigInt64Array.of(2n, 0n, 1n) },
+      };
+      const trainer = await Trainer.open({ folder: bundle.folder, ...resolveLora(bundle, spec) });
+      try {
+        // Far from B = 0, where no gradient reaches A, and with a head that is large enough to tell the rows apart.
+        const random = Random.of('mean pooling', architecture);
+        const at = initialAdapter(bundle, spec, 1).map((tensor) => ({
+          ...tensor,
+          data: tensor.data.map((value) => value + random.normal(0, 0.3)),
+        }));
+        trainer.load(at);
+        const { gradients } = await trainer.gradients(batch);
+        const gradientOf = new Map(gradients.map(({ name, data }) => [name, data]));
+        const norm = Math.hypot(...gradients.flatMap(({ data }) => [...data]));
+        const count = at.reduce((sum, { data }) => sum + data.length, 0);
+        // Half along the gradient, where the loss changes most, half anywhere.
+        const along = at.map(({ name }) =>
+          gradientOf.get(name)!.map((x) => x / norm + random.normal(0, 1 / Math.sqrt(count))),
+        );
+        const lossAt = async (step: number): Promise<number> => {
+          trainer.load(
+            at.map((tensor, i) => ({ ...tensor, data: tensor.data.map((x, k) => x + step * along[i]![k]!) })),
+          );
+          return (await trainer.evaluate(batch)).lossSum / 3;
+        };
+        const slope = at.reduce(
+          (sum, { name }, i) =>
+            sum + gradientOf.get(name)!.reduce((part, x, k) => part + x * along[i]![k]!, 0),
+          0,
+        );
+        const step = 3e-3;
+        const difference = ((await lossAt(step)) - (await lossAt(-step))) / (2 * step);
+        expect(Math.abs(slope)).toBeGreaterThan(0.2);
+        expect(Math.abs(difference / slope - 1)).toBeLessThan(5e-3);
+      } finally {
+        await trainer.close();
+      }
+    });
+  },
+);
 
 describe.skipIf(sharedRoot === undefined)(`golden checkpoints through a bundle (${sharedMissing})`, () => {
   const CASES = ['bert', 'roberta', 'distilbert'].flatMap((name) =>

@@ -18,6 +18,7 @@ interface CreateFlags {
   readonly blockSize: keyof typeof BLOCKS;
   readonly name?: string;
   readonly head: 'auto' | 'new';
+  readonly pooling?: NonNullable<CreateBundleOptions['pooling']>;
   readonly seed: string;
   readonly json?: boolean;
 }
@@ -26,6 +27,8 @@ const BITS = { '4bit': 4, '8bit': 8 } as const;
 const BLOCKS = { '32': 32, '64': 64, '128': 128 } as const;
 /** As src/model/tasks.ts has them; written out so that `--help` loads no model code. */
 const TASKS = ['text-classification', 'text-regression', 'token-classification', 'causal-lm'];
+/** As src/model/architectures/pooling.ts has them. */
+const POOLINGS = ['cls', 'mean'];
 
 function number(value: string | undefined, flag: string): number | undefined {
   return value === undefined ? undefined : (readValue('number', value, flag) as number);
@@ -46,6 +49,7 @@ function optionsOf(given: string | undefined, flags: CreateFlags): CreateBundleO
     quantize: quantize === undefined ? undefined : { bits: BITS[quantize], block: BLOCKS[flags.blockSize] },
     name: flags.name,
     head: flags.head,
+    pooling: flags.pooling,
     seed: number(flags.seed, '--seed') ?? 0,
   };
 }
@@ -110,6 +114,12 @@ export const buildCreate: BuildCommand = (context) =>
       new Option('--head <which>', 'auto takes the head of the checkpoint')
         .choices(['auto', 'new'])
         .default('auto'),
+    )
+    .addOption(
+      new Option(
+        '--pooling <which>',
+        'what a new head of an encoder reads: cls, the first token (default), or mean, the mean of all tokens (sentence encoders)',
+      ).choices(POOLINGS),
     )
     .addOption(new Option('--seed <number>', 'what a new head is drawn from').default('0'))
     .addOption(jsonOption())

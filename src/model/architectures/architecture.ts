@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { CheckpointConfig } from '../checkpoint.js';
 import { checkJson } from '../json-file.js';
 import type { ModelBuilder } from '../model-builder.js';
+import type { Pooling } from './pooling.js';
 
 /** What a model gives: one row of scores for a text, one for each of its tokens, or the next token's. */
 export type HeadKind = 'sequence' | 'token' | 'causal-lm';
@@ -29,9 +30,15 @@ export interface ModelHead {
   /**
    * Adds inputs, layers and the output `logits` to the builder's graph: batch × outputs (sequence), batch × sequence ×
    * outputs (token) or batch × sequence × vocabulary (causal-lm, which has no use for `outputs`). Throws file_invalid
-   * for a config or weights that do not fit, model_unsupported for a variant that is not covered.
+   * for a config or weights that do not fit, model_unsupported for a variant that is not covered. Only sequence heads
+   * heed `pooling`.
    */
-  readonly build: (m: ModelBuilder, config: CheckpointConfig, outputs: number) => BuiltModel;
+  readonly build: (
+    m: ModelBuilder,
+    config: CheckpointConfig,
+    outputs: number,
+    pooling: Pooling,
+  ) => BuiltModel;
 }
 
 export interface BuiltModel {

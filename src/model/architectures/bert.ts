@@ -4,6 +4,7 @@ import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
 import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { pooled } from './pooling.js';
 import { tokenHead } from './token-head.js';
 
 /** The sum of a token's word, type and position vectors, normalized: batch × sequence × hidden. */
@@ -44,9 +45,15 @@ export function bertEncoder(m: ModelBuilder, raw: CheckpointConfig, rows: Encode
   });
 }
 
+/** A dense layer that was trained on the first token, to tell whether two sentences follow each other. */
+function pooler(m: ModelBuilder, first: string, hidden: number): string {
+  const size = { in: hidden, out: hidden, missing: 'make' } as const;
+  return m.graph.op('Tanh', [m.linear('bert.pooler.dense', first, size)]);
+}
+
 /**
  * BERT (Devlin et al., arXiv 1810.04805) as transformers' BertForSequenceClassification (pooled first token, then a
- * linear head) and BertForTokenClassification.
+ * linear head) and BertForTokenClassification. With `mean` pooling the linear head reads the mean, without the pooler.
  */
 export const bert: Architecture = {
   modelTypes: ['bert'],
@@ -55,17 +62,13 @@ export const bert: Architecture = {
     sequence: {
       tensor: 'classifier.weight',
       modules: ['classifier'],
-      build(m, raw, outputs) {
+      build(m, raw, outputs, pooling) {
         const config = checkConfig(encoderConfig, raw);
         const hidden = config.hidden_size;
-        const first = m.graph.op('Squeeze', [bertEncoder(m, raw, 'first'), m.vector([1])]);
-        const dense = m.linear('bert.pooler.dense', first, { in: hidden, out: hidden, missing: 'make' });
-        const pooled = m.graph.op('Tanh', [dense]);
-        outputLogits(
-          m,
-          m.linear('classifier', pooled, { in: hidden, out: outputs, missing: 'make' }),
-          outputs,
-        );
+        const text = pooled(m, pooling, (rows) => bertEncoder(m, raw, rows));
+        const vector = pooling === 'cls' ? pooler(m, text, hidden) : text;
+        const size = { in: hidden, out: outputs, missing: 'make' } as const;
+        outputLogits(m, m.linear('classifier', vector, size), outputs);
         return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };
       },
     },

@@ -3,6 +3,7 @@ import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, type Architecture } from './architecture.js';
 import { attentionBias, encoder, type EncoderOptions, type LayerNames } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { pooled } from './pooling.js';
 import { tokenHead } from './token-head.js';
 
 /** With the defaults of transformers' DistilBertConfig. */
@@ -67,11 +68,11 @@ export const distilbert: Architecture = {
     sequence: {
       tensor: 'classifier.weight',
       modules: ['pre_classifier', 'classifier'],
-      build(m, raw, outputs) {
+      build(m, raw, outputs, pooling) {
         const config = checkConfig(distilbertConfig, raw);
         const { dim } = config;
-        const first = m.graph.op('Squeeze', [distilbertEncoder(m, config, 'first'), m.vector([1])]);
-        const dense = m.linear('pre_classifier', first, { in: dim, out: dim, missing: 'make' });
+        const text = pooled(m, pooling, (rows) => distilbertEncoder(m, config, rows));
+        const dense = m.linear('pre_classifier', text, { in: dim, out: dim, missing: 'make' });
         const kept = m.graph.op('Relu', [dense]);
         outputLogits(m, m.linear('classifier', kept, { in: dim, out: outputs, missing: 'make' }), outputs);
         return { maxTokens: config.max_position_embeddings, vocabulary: config.vocab_size };

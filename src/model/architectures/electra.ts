@@ -4,6 +4,7 @@ import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
 import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits, positions } from './inputs.js';
+import { pooled } from './pooling.js';
 import { tokenHead } from './token-head.js';
 
 /** With the defaults of transformers' ElectraConfig. */
@@ -58,11 +59,11 @@ export const electra: Architecture = {
     sequence: {
       tensor: 'classifier.out_proj.weight',
       modules: ['classifier'],
-      build(m, raw, outputs) {
+      build(m, raw, outputs, pooling) {
         const config = checkConfig(electraConfig, raw);
         const hidden = config.hidden_size;
-        const first = m.graph.op('Squeeze', [electraEncoder(m, config, 'first'), m.vector([1])]);
-        const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
+        const text = pooled(m, pooling, (rows) => electraEncoder(m, config, rows));
+        const dense = m.linear('classifier.dense', text, { in: hidden, out: hidden, missing: 'make' });
         // Whatever hidden_act says: the head's activation is written out as gelu.
         const mixed = activation(m, 'gelu', dense);
         const size = { in: hidden, out: outputs, missing: 'make' } as const;

@@ -6,6 +6,7 @@ import type { ModelBuilder } from '../model-builder.js';
 import { checkConfig, encoderConfig, type Architecture } from './architecture.js';
 import { attentionBias, BERT_LAYER, encoder, type EncoderOptions } from './encoder-layer.js';
 import { declareInputs, outputLogits } from './inputs.js';
+import { pooled } from './pooling.js';
 import { tokenHead } from './token-head.js';
 
 const robertaConfig = encoderConfig.extend({
@@ -73,11 +74,11 @@ export const roberta: Architecture = {
     sequence: {
       tensor: 'classifier.out_proj.weight',
       modules: ['classifier'],
-      build(m, raw, outputs) {
+      build(m, raw, outputs, pooling) {
         const config = checkConfig(robertaConfig, raw);
         const hidden = config.hidden_size;
-        const first = m.graph.op('Squeeze', [robertaEncoder(m, config, 'first'), m.vector([1])]);
-        const dense = m.linear('classifier.dense', first, { in: hidden, out: hidden, missing: 'make' });
+        const text = pooled(m, pooling, (rows) => robertaEncoder(m, config, rows));
+        const dense = m.linear('classifier.dense', text, { in: hidden, out: hidden, missing: 'make' });
         const mixed = m.graph.op('Tanh', [dense]);
         const size = { in: hidden, out: outputs, missing: 'make' } as const;
         outputLogits(m, m.linear('classifier.out_proj', mixed, size), outputs);

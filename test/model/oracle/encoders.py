@@ -94,12 +94,14 @@ def hidden(config, weights, batch):
     return x, net
 
 
-def logits(config, weights, batch):
+def logits(config, weights, batch, pooling='cls'):
+    """pooling 'mean': the head reads the mean of the tokens that are not padding; BERT's without the pooler."""
     x, net = hidden(config, weights, batch)
-    first = x[:, 0]
+    mask = np.array(batch['attention_mask'])[..., None]
+    first = x[:, 0] if pooling == 'cls' else (x * mask).sum(1) / mask.sum(1)
     kind = config['model_type']
     if kind == 'bert':
-        return net.linear('classifier', np.tanh(net.linear('bert.pooler.dense', first)))
+        return net.linear('classifier', np.tanh(net.linear('bert.pooler.dense', first)) if pooling == 'cls' else first)
     if kind == 'distilbert':
         return net.linear('classifier', np.maximum(net.linear('pre_classifier', first), 0))
     act = np.tanh if kind == 'roberta' else gelu
@@ -194,7 +196,8 @@ def write_tiny():
         os.makedirs(folder, exist_ok=True)
         json.dump(config, open(f'{folder}/config.json', 'w'), indent=2)
         save_file(weights, f'{folder}/model.safetensors', metadata={'format': 'pt'})
-        json.dump({'batch': batch, 'logits': logits(config, weights, batch).tolist()},
+        json.dump({'batch': batch, 'logits': logits(config, weights, batch).tolist(),
+                   'meanLogits': logits(config, weights, batch, 'mean').tolist()},
                   open(f'{folder}/expected.json', 'w'))
 
 
