@@ -1,7 +1,7 @@
 /** Well-known operators that are refused where a trained value passes through them, and why. Every other unknown one is refused too. */
 export const REFUSED: ReadonlyMap<string, string> = new Map(
   Object.entries({
-    '::If': 'control flow; export the model without it',
+    '::If': 'a condition that depends on what the inputs hold; export the model without control flow',
     '::Loop': 'control flow; export the model without it',
     '::Scan': 'control flow; export the model without it',
     '::LSTM': 'recurrent layers are not differentiated',

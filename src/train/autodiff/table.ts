@@ -3,12 +3,15 @@ import type { Node } from '../ir/graph.js';
 import { REFUSED } from './refused.js';
 import type { GradientRule, OpRule } from './rule.js';
 import { activationRules } from './rules/activation.js';
+import { einsumRules } from './rules/einsum.js';
 import { elementwiseRules } from './rules/elementwise.js';
+import { fourierRules } from './rules/fourier.js';
 import { indexingRules } from './rules/indexing.js';
 import { matmulRules } from './rules/matmul.js';
 import { normRules } from './rules/norm.js';
 import { reduceRules } from './rules/reduce.js';
 import { quantizedRules } from './rules/quantized.js';
+import { scatterRules } from './rules/scatter.js';
 import { shapeRules } from './rules/shape.js';
 import { sliceRules } from './rules/slice.js';
 import { softmaxRules } from './rules/softmax.js';
@@ -22,9 +25,12 @@ export const RULES: readonly OpRule[] = [
   ...quantizedRules,
   ...shapeRules,
   ...sliceRules,
+  ...einsumRules,
   ...indexingRules,
+  ...scatterRules,
   ...softmaxRules,
   ...normRules,
+  ...fourierRules,
 ];
 
 /** The newest opset of ai.onnx whose changes the table knows; a newer one may have changed an operator's meaning. */

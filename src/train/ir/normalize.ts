@@ -1,7 +1,17 @@
 import { FedrotError } from '../../errors.js';
 import { withAttentionBias } from './attention-bias.js';
+import { inlineIf } from './inline-if.js';
+import { withBatchedCaches } from './rotary-caches.js';
+import { withoutCache } from './without-cache.js';
 import type { Attribute, Model, Node, TensorValue } from './graph.js';
-import { floatTensor, int64Tensor, int64Vector, rawTensor, tensorBytes } from './tensor-value.js';
+import {
+  floatTensor,
+  int64Tensor,
+  int64Vector,
+  rawTensor,
+  tensorBytes,
+  tensorNumbers,
+} from './tensor-value.js';
 
 /** Initializers of at most this many bytes are read into memory: axes, shapes and scalars that rules look at. */
 const SMALL_BYTES = 1024;
@@ -31,9 +41,30 @@ function tensorOf(name: string, attribute: Attribute): TensorValue | undefined {
 /**
  * The same model in the form that the passes expect: Constant nodes are initializers, small external initializers are in
  * memory (read from `folder`). Nodes without a name get that of their first output, so that messages can name them. What ONNX
- * Runtime would crash on is written so that it does not (attention-bias.ts).
+ * Runtime would crash on or refuse is written so that it does not (attention-bias.ts, rotary-caches.ts); a key/value cache is empty
+ * (without-cache.ts); of an If with a constant condition only the branch taken stays.
  */
-export function normalizeModel(model: Model, folder?: string): Model {
+export function normalizeModel(given: Model, folder?: string): Model {
+  let model = withConstants(withoutCache(given), folder);
+  for (;;) {
+    const { initializers } = model.graph;
+    const next = inlineIf(model, (value) => constantCondition(initializers.get(value)));
+    if (next === model) break;
+    model = withConstants(next, folder);
+  }
+  const initializers = new Map(model.graph.initializers);
+  const nodes = model.graph.nodes
+    .map((node) => withAttentionBias(node, initializers))
+    .flatMap((node) => withBatchedCaches(node, initializers));
+  return { ...model, graph: { ...model.graph, nodes, initializers } };
+}
+
+function constantCondition(value: TensorValue | undefined): boolean | undefined {
+  if (value?.data.kind !== 'inline') return undefined;
+  return tensorNumbers(value)[0] !== 0;
+}
+
+function withConstants(model: Model, folder?: string): Model {
   const initializers = new Map<string, TensorValue>();
   for (const [name, value] of model.graph.initializers)
     initializers.set(
@@ -50,6 +81,5 @@ export function normalizeModel(model: Model, folder?: string): Model {
     else if (node.name === '' && !names.has(output)) nodes.push({ ...node, name: output });
     else nodes.push(node);
   }
-  const runnable = nodes.map((node) => withAttentionBias(node, initializers));
-  return { ...model, graph: { ...model.graph, nodes: runnable, initializers } };
+  return { ...model, graph: { ...model.graph, nodes, initializers } };
 }

@@ -3,6 +3,9 @@ import { activationRewrites } from './activation.js';
 import { contribAttentionRewrites } from './attention-contrib.js';
 import { groupedAttentionRewrites } from './attention-grouped.js';
 import { onnxAttentionRewrites } from './attention-onnx.js';
+import { convolutionRewrites } from './convolution.js';
+import { elementwiseRewrites } from './elementwise.js';
+import { momentRewrites } from './moments.js';
 import { normRewrites } from './norm.js';
 import type { RewriteRule } from './rule.js';
 
@@ -13,6 +16,9 @@ export const REWRITES: readonly RewriteRule[] = [
   ...onnxAttentionRewrites,
   ...contribAttentionRewrites,
   ...groupedAttentionRewrites,
+  ...elementwiseRewrites,
+  ...momentRewrites,
+  ...convolutionRewrites,
 ];
 
 /** The line for a node and the operator's own version; undefined where it stays as it is. */

@@ -96,17 +96,38 @@ function assignSizes(inputs: readonly ValueInfo[]): Map<string, readonly [number
   return sizes;
 }
 
-async function probeOnce(
-  model: Model,
-  sizeOf: (dimension: string) => number,
-  folder: string | undefined,
-): Promise<Map<string, RuntimeInfo>> {
-  const inputs = model.graph.inputs.map((input): ValueInfo & { dims: number[] } => ({
+type FixedInput = ValueInfo & { readonly dims: number[] };
+
+function fixedInputs(model: Model, sizeOf: (dimension: string) => number): FixedInput[] {
+  return model.graph.inputs.map((input) => ({
     ...input,
     dims: input.dims.map((dim, i) =>
       typeof dim === 'number' ? dim : sizeOf(dimensionKey(input.name, dim, i)),
     ),
   }));
+}
+
+/** What the values hold at both probed sizes, the inputs being zeros. */
+export async function probeValues(
+  model: Model,
+  values: readonly string[],
+  folder?: string,
+): Promise<Record<string, RuntimeTensor>[]> {
+  const sizes = assignSizes(model.graph.inputs);
+  const results: Record<string, RuntimeTensor>[] = [];
+  for (const which of [0, 1]) {
+    const inputs = fixedInputs(model, (name) => sizes.get(name)?.[which] ?? 1);
+    results.push(await runOnZeros(model, inputs, values, () => 'bool', folder));
+  }
+  return results;
+}
+
+async function probeOnce(
+  model: Model,
+  sizeOf: (dimension: string) => number,
+  folder: string | undefined,
+): Promise<Map<string, RuntimeInfo>> {
+  const inputs = fixedInputs(model, sizeOf);
   const fixed: Model = { ...model, graph: { ...model.graph, inputs, outputs: [] } };
   const values = model.graph.nodes.flatMap((node) => node.outputs.filter((output) => output !== ''));
   const runtime = await openRuntime(encodeWithProbes(fixed, values), {
@@ -129,17 +150,23 @@ async function probeOnce(
 /** Runs what the values in doubt need, on zeros, and reads the shapes off the results. */
 async function runForShapes(
   model: Model,
-  inputs: readonly (ValueInfo & { dims: number[] })[],
+  inputs: readonly FixedInput[],
   values: readonly string[],
   found: ReadonlyMap<string, RuntimeInfo>,
   folder: string | undefined,
 ): Promise<RuntimeInfo[]> {
-  const outputs = values.map((name) => ({
-    name,
-    type: found.get(name)?.type ?? ('float' as const),
-    dims: [],
-    unknownRank: true,
-  }));
+  const results = await runOnZeros(model, inputs, values, (name) => found.get(name)?.type ?? 'float', folder);
+  return Object.entries(results).map(([name, { type, dims }]) => ({ name, type, dims }));
+}
+
+async function runOnZeros(
+  model: Model,
+  inputs: readonly FixedInput[],
+  values: readonly string[],
+  typeOf: (value: string) => ElementType,
+  folder: string | undefined,
+): Promise<Record<string, RuntimeTensor>> {
+  const outputs = values.map((name) => ({ name, type: typeOf(name), dims: [], unknownRank: true }));
   const pruned = pruneTo(model, outputs);
   const used = new Set(pruned.graph.inputs.map(({ name }) => name));
   const runtime = await openRuntime(encodeModel(pruned), {
@@ -150,8 +177,7 @@ async function runForShapes(
     const feeds = Object.fromEntries(
       inputs.filter(({ name }) => used.has(name)).map((input) => [input.name, zeros(input.type, input.dims)]),
     );
-    const results = await runtime.run(feeds, values);
-    return Object.entries(results).map(([name, { type, dims }]) => ({ name, type, dims }));
+    return await runtime.run(feeds, values);
   } finally {
     await runtime.close();
   }
