@@ -43,5 +43,10 @@ export const scatterRules: readonly OpRule[] = [
     gradient: scatterElements,
     refuses: ['reductions other than add'],
   },
-  { op: 'ScatterND', versions: [11, 13, 16, 18], gradient: scatterND, refuses: ['reductions other than add'] },
+  {
+    op: 'ScatterND',
+    versions: [11, 13, 16, 18],
+    gradient: scatterND,
+    refuses: ['reductions other than add'],
+  },
 ];
