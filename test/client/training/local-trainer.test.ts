@@ -1,49 +1,22 @@
-import { rm } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DataPart } from '../../../src/client/data/data-set.js';
 import type { Example } from '../../../src/client/data/example.js';
-import { LocalTrainer, type TrainInput } from '../../../src/client/training/local-trainer.js';
+import type { LocalTrainer, TrainInput } from '../../../src/client/training/local-trainer.js';
 import type { StepProgress } from '../../../src/client/training/train-steps.js';
-import { openBundle, type Bundle } from '../../../src/model/bundle.js';
 import { initialAdapter } from '../../../src/model/initial-adapter.js';
 import { Random } from '../../../src/random.js';
 import { parseRunSpec, type RunSpec } from '../../../src/run-spec.js';
 import { encodeTensorFile } from '../../../src/tensor/encode-file.js';
-import { openSession } from '../../../src/train/session.js';
-import { tinyBundle, tinyCheckpoint } from '../../model/tiny-bundle.js';
+import { tinyTrainers } from './tiny-trainers.js';
 
-let folder: string;
-let bundle: Bundle;
-let opened = 0;
-const trainers: LocalTrainer[] = [];
-
-beforeAll(async () => {
-  folder = await tinyCheckpoint();
-  const created = await tinyBundle(folder);
-  bundle = await openBundle(created.folder, { verify: true });
-});
-afterAll(() => rm(folder, { recursive: true }));
-afterEach(async () => {
-  for (const trainer of trainers.splice(0)) await trainer.close();
-});
-
-function trainer(): LocalTrainer {
-  const made = new LocalTrainer({
-    open: (options) => {
-      opened++;
-      return openSession(options);
-    },
-    threads: 1,
-  });
-  trainers.push(made);
-  return made;
-}
+const tiny = tinyTrainers();
+const { opened, trainer } = tiny;
 
 function spec(changes: Record<string, unknown> = {}): RunSpec {
   return parseRunSpec({
     name: 'test',
-    bundle: bundle.sha256,
-    task: { kind: 'text-classification', labels: bundle.manifest.task.labels, maxTokens: 16 },
+    bundle: tiny.bundle.sha256,
+    task: { kind: 'text-classification', labels: tiny.bundle.manifest.task.labels, maxTokens: 16 },
     lora: { rank: 2, alpha: 4 },
     training: { batchSize: 8, localSteps: 25, optimizer: { kind: 'adamw', learningRate: 0.02 } },
     ...changes,
@@ -52,7 +25,7 @@ function spec(changes: Record<string, unknown> = {}): RunSpec {
 
 /** Texts whose words tell the label, of several lengths. */
 function data(count: number): DataPart {
-  const [spam = '', ham = ''] = bundle.manifest.task.labels;
+  const [spam = '', ham = ''] = tiny.bundle.manifest.task.labels;
   const random = Random.of('texts');
   const words = { [spam]: ['free', 'win', 'money', 'cheap'], [ham]: ['meeting', 'tomorrow', 'mail', 'list'] };
   const examples = Array.from({ length: count }, (_, index): Example => {
@@ -66,9 +39,9 @@ function data(count: number): DataPart {
 function input(changes: Partial<TrainInput> = {}): TrainInput {
   const run = spec();
   return {
-    bundle,
+    bundle: tiny.bundle,
     spec: run,
-    adapter: initialAdapter(bundle, run.lora, 1),
+    adapter: initialAdapter(tiny.bundle, run.lora, 1),
     data: data(60),
     instructions: { train: 'both' },
     round: 1,
@@ -110,14 +83,13 @@ describe('training', () => {
 
   it('keeps the session open for the same model, and opens one where other factors are trained', async () => {
     const local = trainer();
-    opened = 0;
     await local.evaluate(input());
     await local.train(input());
     await local.train(input({ seed: [1, 'silo-b', 1] }));
-    expect(opened).toBe(1);
+    expect(opened).toHaveLength(1);
     const task = input({ instructions: { train: 'b' } });
     const { tensors } = await local.train(task);
-    expect(opened).toBe(2);
+    expect(opened).toHaveLength(2);
     const start = new Map(task.adapter.map(({ name, data: values }) => [name, values]));
     for (const { name, data: values } of tensors) {
       const same = Buffer.from(values.buffer, values.byteOffset, values.byteLength).equals(
@@ -169,7 +141,7 @@ describe('what cannot be trained on', () => {
     ],
     [
       'an adapter of another rank',
-      () => ({ adapter: initialAdapter(bundle, spec({ lora: { rank: 3 } }).lora, 1) }),
+      () => ({ adapter: initialAdapter(tiny.bundle, spec({ lora: { rank: 3 } }).lora, 1) }),
       'tensor_shape',
       /lora_/,
     ],

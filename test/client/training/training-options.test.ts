@@ -1,61 +1,30 @@
-import { rm } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DataPart } from '../../../src/client/data/data-set.js';
 import type { Example } from '../../../src/client/data/example.js';
-import {
-  LocalTrainer,
-  type LocalTrainerOptions,
-  type TrainInput,
-} from '../../../src/client/training/local-trainer.js';
+import type { TrainInput } from '../../../src/client/training/local-trainer.js';
 import { passesOfRun } from '../../../src/client/training/prefix-plan.js';
 import type {
   CheckpointStore,
   TrainingCheckpoint,
 } from '../../../src/client/training/training-checkpoint.js';
-import { openBundle, type Bundle } from '../../../src/model/bundle.js';
 import { initialAdapter } from '../../../src/model/initial-adapter.js';
 import { Random } from '../../../src/random.js';
 import { parseRunSpec, type RunSpec } from '../../../src/run-spec.js';
 import { encodeTensorFile } from '../../../src/tensor/encode-file.js';
 import type { NamedTensor } from '../../../src/tensor/tensor.js';
-import { openSession } from '../../../src/train/session.js';
-import type { SessionOptions } from '../../../src/train/session-types.js';
-import { tinyBundle, tinyCheckpoint } from '../../model/tiny-bundle.js';
 import { worstDifference } from '../../train/support/finite-differences.js';
+import { tinyTrainers } from './tiny-trainers.js';
 
-let folder: string;
-let bundle: Bundle;
-const trainers: LocalTrainer[] = [];
-const opened: SessionOptions[] = [];
-
-beforeAll(async () => {
-  folder = await tinyCheckpoint();
-  const created = await tinyBundle(folder);
-  bundle = await openBundle(created.folder, { verify: true });
-});
-afterAll(() => rm(folder, { recursive: true }));
-afterEach(async () => {
-  opened.length = 0;
-  for (const trainer of trainers.splice(0)) await trainer.close();
-});
-
-function trainer(options: Partial<LocalTrainerOptions> = {}): LocalTrainer {
-  const open = (session: SessionOptions): ReturnType<typeof openSession> => {
-    opened.push(session);
-    return openSession(session);
-  };
-  const made = new LocalTrainer({ open, threads: 1, ...options });
-  trainers.push(made);
-  return made;
-}
+const tiny = tinyTrainers();
+const { opened, trainer } = tiny;
 
 const SGD = { kind: 'sgd', learningRate: 0.1 };
 
 function spec(training: Record<string, unknown> = {}, lora: Record<string, unknown> = {}): RunSpec {
   return parseRunSpec({
     name: 'test',
-    bundle: bundle.sha256,
-    task: { kind: 'text-classification', labels: bundle.manifest.task.labels, maxTokens: 16 },
+    bundle: tiny.bundle.sha256,
+    task: { kind: 'text-classification', labels: tiny.bundle.manifest.task.labels, maxTokens: 16 },
     lora: { rank: 2, alpha: 4, ...lora },
     training: { batchSize: 4, localSteps: 10, ...training },
     rounds: { count: 3 },
@@ -67,16 +36,16 @@ function data(count: number): DataPart {
   const words = ['free', 'win', 'money', 'cheap', 'meeting', 'tomorrow'];
   const examples = Array.from({ length: count }, (_, index): Example => {
     const chosen = Array.from({ length: 1 + random.integer(9) }, () => words[random.integer(6)]!);
-    return { text: chosen.join(' '), label: bundle.manifest.task.labels[index % 2]!, line: index + 1 };
+    return { text: chosen.join(' '), label: tiny.bundle.manifest.task.labels[index % 2]!, line: index + 1 };
   });
   return { path: 'texts.jsonl', examples };
 }
 
 function input(run: RunSpec, changes: Partial<TrainInput> = {}): TrainInput {
   return {
-    bundle,
+    bundle: tiny.bundle,
     spec: run,
-    adapter: initialAdapter(bundle, run.lora, 1),
+    adapter: initialAdapter(tiny.bundle, run.lora, 1),
     data: data(20),
     instructions: { train: 'both' },
     round: 1,
