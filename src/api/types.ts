@@ -283,7 +283,13 @@ export interface CreatedToken {
 export interface StreamEvents {
   readonly hello: { readonly nowMs: number; readonly software: string; readonly instance: string };
   readonly runs: readonly RunSummary[];
-  readonly silos: { readonly connected: number; readonly known: number; readonly revision: number };
+  readonly silos: {
+    readonly connected: number;
+    /** Of those connected. */
+    readonly trainers: number;
+    readonly known: number;
+    readonly revision: number;
+  };
   readonly tasks: {
     readonly run: string;
     readonly round: number;

@@ -1,35 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { BrowserContext, Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { hasChromium, openBrowser } from './support/chromium.js';
 import { Federation } from './support/federation.js';
-
-/** Where pictures go; only then are they taken: `FEDROT_SCREENSHOTS=docs/images npx vitest run --project browser screenshots`. */
-const FOLDER = process.env.FEDROT_SCREENSHOTS;
+import { picture, SCREENSHOTS } from './support/picture.js';
 
 const SILOS = ['bank-east', 'clinic-north', 'clinic-south', 'hospital-a', 'hospital-b', 'registry'];
 
-/** A picture of the page as WebP, which the browser itself makes of it. */
-async function picture(context: BrowserContext, page: Page, name: string): Promise<void> {
-  const png = (await page.screenshot()).toString('base64');
-  const blank = await context.newPage();
-  const webp = await blank.evaluate<string>(`(async () => {
-    const bytes = Uint8Array.from(atob(${JSON.stringify(png)}), (c) => c.charCodeAt(0));
-    const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
-    const canvas = new OffscreenCanvas(image.width, image.height);
-    canvas.getContext('2d').drawImage(image, 0, 0);
-    const blob = await canvas.convertToBlob({ type: 'image/webp', quality: 0.82 });
-    const out = new Uint8Array(await blob.arrayBuffer());
-    return btoa(Array.from(out, (byte) => String.fromCharCode(byte)).join(''));
-  })()`);
-  await blank.close();
-  const path = join(FOLDER ?? '', `${name}.webp`);
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, Buffer.from(webp, 'base64'));
-}
-
-describe.skipIf(!hasChromium || FOLDER === undefined)('pictures of the dashboard', () => {
+describe.skipIf(!hasChromium || SCREENSHOTS === undefined)('pictures of the dashboard', () => {
   it('are taken of a run under way', async () => {
     const federation = await Federation.start();
     const laptop = await openBrowser({ width: 1280, height: 900, scale: 1.5 });
@@ -59,6 +35,7 @@ describe.skipIf(!hasChromium || FOLDER === undefined)('pictures of the dashboard
         ['/', 'runs'],
         ['/silos', 'silos'],
         ['/start', 'start'],
+        ['/runs/readmission', 'finished'],
         [`/runs/${run}/adapters`, 'adapters'],
         [`/runs/${run}/events`, 'events'],
         [`/runs/${run}/specification`, 'specification'],
@@ -77,7 +54,14 @@ describe.skipIf(!hasChromium || FOLDER === undefined)('pictures of the dashboard
       await small.goto(`${federation.origin}/silos`);
       await small.waitForTimeout(1200);
       await picture(phone.context, small, 'all/phone-silos');
-      expect(await small.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+      await small.emulateMedia({ colorScheme: 'dark' });
+      for (const path of ['start', `runs/${run}/adapters`, `runs/${run}/events`, 'runs/readmission']) {
+        await small.goto(`${federation.origin}/${path}`);
+        await small.getByText('Live', { exact: true }).waitFor();
+        await small.waitForTimeout(1500);
+        await picture(phone.context, small, `all/phone-${path.split('/').at(-1)}`);
+        expect(await small.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+      }
     } finally {
       await laptop.close();
       await phone.close();

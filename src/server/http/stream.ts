@@ -78,8 +78,13 @@ class Watcher {
     const now = all.map(({ record, connected }) => `${record.silo}${connected ? '+' : '-'}`).join();
     if (now === this.#silos) return false;
     this.#silos = now;
-    const connected = all.filter((entry) => entry.connected).length;
-    await this.#send('silos', { connected, known: all.length, revision: ++this.#revision });
+    const here = all.filter((entry) => entry.connected);
+    await this.#send('silos', {
+      connected: here.length,
+      trainers: here.filter(({ record }) => record.role === 'trainer').length,
+      known: all.length,
+      revision: ++this.#revision,
+    });
     return true;
   }
 

@@ -9,6 +9,11 @@ export interface RunForm {
   readonly rounds: number;
   readonly minSilos: number;
   readonly deadlineMinutes: number;
+  /** NaN where the field is empty; so are the next two. */
+  readonly ask: number;
+  readonly updates: number;
+  readonly deadlineFactor: number;
+  readonly sampling: string;
   readonly rank: number;
   readonly alpha: number;
   readonly targets: readonly string[];
@@ -28,6 +33,10 @@ export const EMPTY_FORM: RunForm = {
   rounds: 10,
   minSilos: 2,
   deadlineMinutes: 30,
+  ask: NaN,
+  updates: NaN,
+  deadlineFactor: NaN,
+  sampling: 'uniform',
   rank: 8,
   alpha: 16,
   targets: [],
@@ -49,6 +58,10 @@ export const FIELD_OF_PATH: Readonly<Record<string, keyof RunForm>> = {
   'rounds.count': 'rounds',
   'rounds.minSilos': 'minSilos',
   'rounds.deadlineMs': 'deadlineMinutes',
+  'rounds.ask': 'ask',
+  'rounds.updates': 'updates',
+  'rounds.deadlineFactor': 'deadlineFactor',
+  'rounds.sampling': 'sampling',
   'lora.rank': 'rank',
   'lora.alpha': 'alpha',
   'lora.targetModules': 'targets',
@@ -92,6 +105,8 @@ export function specOfForm(form: RunForm, bundle: BundleView | undefined): Recor
       count: form.rounds,
       minSilos: form.minSilos,
       deadlineMs: Math.round(form.deadlineMinutes * 60_000),
+      sampling: form.sampling,
+      ...given({ ask: form.ask, updates: form.updates, deadlineFactor: form.deadlineFactor }),
     },
     wireDType: form.wireDType,
     seed: form.seed,
@@ -99,6 +114,10 @@ export function specOfForm(form: RunForm, bundle: BundleView | undefined): Recor
   const more: unknown = form.more.trim() === '' ? {} : JSON.parse(form.more);
   return merge(spec, more) as Record<string, unknown>;
 }
+
+/** Without fields that were left empty. */
+const given = (values: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => !Number.isNaN(value)));
 
 /** Objects key by key; anything else of the second replaces the first. */
 function merge(base: unknown, over: unknown): unknown {

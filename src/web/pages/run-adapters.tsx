@@ -1,24 +1,18 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { AdapterComparison, AdapterVersion, ModuleChange, RunSummary } from '../../api/types.js';
-import {
-  formatAgo,
-  formatBytes,
-  formatNumber,
-  formatPercent,
-  formatTime,
-  shortModule,
-} from '../lib/format.js';
+import type { AdapterVersion, RunSummary } from '../../api/types.js';
+import { formatAgo, formatNumber, formatPercent, formatTime } from '../lib/format.js';
 import { scoresByVersion } from '../lib/merge.js';
-import { act, apiPath } from '../state/api.js';
+import { act } from '../state/api.js';
 import { series } from '../state/live.js';
 import { may, now } from '../state/session.js';
 import { useLoaded } from '../state/use-loaded.js';
-import { useText } from '../state/use-text.js';
-import { Badge, Card, Facts, Failure, Loading } from '../ui/basics.tsx';
-import { Confirm, Dialog } from '../ui/dialog.tsx';
+import { Badge, Card, Failure, Loading } from '../ui/basics.tsx';
+import { Confirm } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { List, type Column } from '../ui/list.tsx';
+import { Download, ModelCard } from './adapter-card.tsx';
+import { CompareVersions } from './adapter-compare.tsx';
 
 interface Row extends AdapterVersion {
   readonly accuracy: number | null;
@@ -60,7 +54,7 @@ export function RunAdapters({ run }: { readonly run: RunSummary }): JSX.Element 
           maxRows={10}
         />
       </Card>
-      {rows.length > 1 && <Compare base={base} newest={run.version} />}
+      {rows.length > 1 && <CompareVersions base={base} newest={run.version} />}
       {asked?.what === 'card' && <ModelCard base={base} version={asked.version} close={close} />}
       {asked?.what === 'rollback' && (
         <Confirm
@@ -97,7 +91,7 @@ function columns(base: string, run: RunSummary, ask: (asked: Asked) => void): re
   return [
     {
       title: 'Version',
-      width: 'minmax(6.5rem, 1fr)',
+      width: 'minmax(6rem, 1fr)',
       cell: ({ version, rollbackOf }) => (
         <>
           <b>{version}</b> {version === run.version && <Badge tone="live">newest</Badge>}
@@ -108,7 +102,7 @@ function columns(base: string, run: RunSummary, ask: (asked: Asked) => void): re
     },
     {
       title: 'Accuracy',
-      width: '6rem',
+      width: '5rem',
       align: 'right',
       cell: ({ accuracy }) => formatPercent(accuracy),
       sort: ({ accuracy }) => accuracy ?? -1,
@@ -143,7 +137,7 @@ function columns(base: string, run: RunSummary, ask: (asked: Asked) => void): re
     },
     {
       title: 'Actions',
-      width: 'minmax(8.5rem, max-content)',
+      width: '7.4rem',
       align: 'right',
       cell: ({ version }) => (
         <span class="row-actions">
@@ -172,157 +166,4 @@ function columns(base: string, run: RunSummary, ask: (asked: Asked) => void): re
       ),
     },
   ];
-}
-
-function Download(props: {
-  readonly base: string;
-  readonly version: number;
-  readonly label: string;
-  readonly primary?: boolean;
-}): JSX.Element | null {
-  if (!may('operator')) return null;
-  const { base, version, label, primary } = props;
-  return (
-    <a
-      class={primary === true ? 'button primary' : 'button small bare'}
-      href={apiPath(`${base}/adapters/${version}/archive`)}
-      download
-      aria-label={label}
-      title="Download: weights, PEFT configuration, model card"
-    >
-      <Icon name="download" />
-      {primary === true && label}
-    </a>
-  );
-}
-
-function ModelCard(props: {
-  readonly base: string;
-  readonly version: number;
-  readonly close: () => void;
-}): JSX.Element {
-  const { base, version, close } = props;
-  const { text, failure } = useText(`${base}/adapters/${version}/card`);
-  return (
-    <Dialog title={`Model card of version ${version}`} close={close} wide>
-      {failure && <Failure failure={failure} />}
-      {text === undefined ? (
-        !failure && <Loading />
-      ) : (
-        <pre class="document" tabIndex={0}>
-          {text}
-        </pre>
-      )}
-      <div class="dialog-actions">
-        {may('operator') && (
-          <a class="button" href={apiPath(`${base}/adapters/${version}/file`)} download>
-            Weights only
-          </a>
-        )}
-        <Download base={base} version={version} label="Download all" primary />
-      </div>
-    </Dialog>
-  );
-}
-
-const CHANGES: readonly Column<ModuleChange>[] = [
-  {
-    title: 'Module',
-    width: 'minmax(9rem, 3fr)',
-    cell: ({ module }) => (
-      <span class="name one-line" title={module}>
-        {shortModule(module)}
-      </span>
-    ),
-    sort: ({ module }) => module,
-  },
-  {
-    title: 'Distance',
-    width: '7rem',
-    align: 'right',
-    cell: ({ distance }) => formatNumber(distance),
-    sort: ({ distance }) => distance,
-  },
-  {
-    title: 'Cosine',
-    width: '6rem',
-    align: 'right',
-    cell: ({ cosine }) => formatNumber(cosine),
-    sort: ({ cosine }) => cosine ?? -2,
-  },
-  {
-    title: 'Norm, first',
-    width: '7rem',
-    align: 'right',
-    wide: true,
-    cell: ({ normFrom }) => formatNumber(normFrom),
-    sort: ({ normFrom }) => normFrom,
-  },
-  {
-    title: 'Norm, second',
-    width: '7.5rem',
-    align: 'right',
-    wide: true,
-    cell: ({ normTo }) => formatNumber(normTo),
-    sort: ({ normTo }) => normTo,
-  },
-];
-
-function Compare({ base, newest }: { readonly base: string; readonly newest: number }): JSX.Element {
-  const [from, setFrom] = useState(Math.max(0, newest - 1));
-  const [to, setTo] = useState(newest);
-  const { data, failure } = useLoaded<AdapterComparison>(`${base}/compare?from=${from}&to=${to}`);
-  const pick = (label: string, value: number, set: (value: number) => void): JSX.Element => (
-    <label class="field inline">
-      <span>{label}</span>
-      <input
-        type="number"
-        min={0}
-        max={newest}
-        value={value}
-        onInput={(event) => {
-          const wanted = event.currentTarget.valueAsNumber;
-          if (Number.isInteger(wanted) && wanted >= 0 && wanted <= newest) set(wanted);
-        }}
-      />
-    </label>
-  );
-  return (
-    <Card
-      title="Compare two versions"
-      about="how far their updates B · A lie apart, module by module"
-      actions={
-        <div class="actions">
-          {pick('Version', from, setFrom)}
-          {pick('with', to, setTo)}
-        </div>
-      }
-    >
-      {failure && <Failure failure={failure} />}
-      {!data && !failure && <Loading />}
-      {data && (
-        <>
-          <Facts
-            facts={[
-              ['Distance', formatNumber(data.total.distance)],
-              ['Cosine', formatNumber(data.total.cosine)],
-              [`Norm of version ${data.from.version}`, formatNumber(data.total.normFrom)],
-              [`Norm of version ${data.to.version}`, formatNumber(data.total.normTo)],
-              ['Size', formatBytes(data.to.bytes)],
-            ]}
-          />
-          <List
-            label="difference by module"
-            rows={data.modules}
-            columns={CHANGES}
-            keyOf={({ module }) => module}
-            sortedBy="Distance"
-            descending
-            maxRows={8}
-            rowHeight={36}
-          />
-        </>
-      )}
-    </Card>
-  );
 }

@@ -14,7 +14,7 @@ const NAMES: Readonly<Record<Level, string>> = { info: 'Everything', warn: 'Warn
 const TONES: Readonly<Record<Level, string>> = { info: 'calm', warn: 'warn', error: 'bad' };
 
 const COLUMNS: readonly Column<RunLogEntry>[] = [
-  { title: 'When', width: '11.5rem', cell: ({ atMs }) => <time>{formatTime(atMs)}</time>, wide: true },
+  { title: 'When', width: '12.5rem', cell: ({ atMs }) => <time>{formatTime(atMs)}</time>, wide: true },
   { title: 'Level', width: '4.5rem', cell: ({ level }) => <Badge tone={TONES[level]}>{level}</Badge> },
   {
     title: 'Round',
@@ -97,6 +97,7 @@ export function RunEvents({ run }: { readonly run: RunSummary }): JSX.Element {
           columns={COLUMNS}
           keyOf={({ seq }) => seq}
           rowHeight={38}
+          narrowRowHeight={60}
           maxRows={16}
           empty={
             <Empty

@@ -87,7 +87,7 @@ function Glance(props: {
   const { run, accuracy, best, loss } = props;
   const { tasks: counts } = run;
   const asked = counts.done + counts.working + counts.failed + counts.late;
-  const leftMs = run.dueMs - now.value;
+  const clock = clockOf(run, now.value);
   return (
     <section class="card glance" aria-label="At a glance">
       <div class="glance-main">
@@ -116,8 +116,8 @@ function Glance(props: {
           </dd>
         </div>
         <div>
-          <dt>{leftMs > 0 && run.phase === 'collecting' ? 'Time left' : 'Attempt'}</dt>
-          <dd>{leftMs > 0 && run.phase === 'collecting' ? formatDuration(leftMs) : run.attempt}</dd>
+          <dt>{clock.title}</dt>
+          <dd>{clock.value}</dd>
         </div>
         <div>
           <dt>Accuracy</dt>
@@ -135,6 +135,14 @@ function Glance(props: {
       </dl>
     </section>
   );
+}
+
+/** What counts down, or else how far it has come. */
+function clockOf(run: RunSummary, nowMs: number): { title: string; value: string | number } {
+  const leftMs = run.dueMs - nowMs;
+  if (run.phase === 'done') return { title: 'Versions', value: run.version };
+  if (run.phase === 'collecting' && leftMs > 0) return { title: 'Time left', value: formatDuration(leftMs) };
+  return { title: 'Attempt', value: run.attempt };
 }
 
 const TONES: Readonly<Record<TaskStateName, string>> = {

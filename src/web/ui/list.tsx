@@ -23,6 +23,8 @@ interface ListProps<T> {
   /** Rows in sight at most before the list scrolls within itself. */
   readonly maxRows?: number;
   readonly rowHeight?: number;
+  /** On a phone, where what is cut off on one line gets two. */
+  readonly narrowRowHeight?: number;
   readonly empty?: ComponentChildren;
   readonly sortedBy?: string;
   readonly descending?: boolean;
@@ -33,11 +35,12 @@ interface ListProps<T> {
  * rows (WAI-ARIA 1.2, aria-rowcount).
  */
 export function List<T>(props: ListProps<T>): JSX.Element {
-  const { label, rows, keyOf, maxRows = 14, rowHeight = 44 } = props;
+  const { label, rows, keyOf, maxRows = 14 } = props;
   const [ref, { width, height }] = useSize<HTMLDivElement>();
   const [top, setTop] = useState(0);
   const [order, setOrder] = useState({ title: props.sortedBy, descending: props.descending ?? false });
   const narrow = width > 0 && width < 560;
+  const rowHeight = (narrow ? props.narrowRowHeight : undefined) ?? props.rowHeight ?? 44;
   const columns = props.columns.filter((column) => !narrow || column.wide !== true);
   const by = columns.find((column) => column.title === order.title)?.sort;
   // Scrolling draws anew, but sorts nothing.
@@ -58,7 +61,13 @@ export function List<T>(props: ListProps<T>): JSX.Element {
 
   if (rows.length === 0 && props.empty !== undefined) return <>{props.empty}</>;
   return (
-    <div class="list" role="table" aria-label={label} aria-rowcount={sorted.length + 1} style={style}>
+    <div
+      class={narrow ? 'list narrow' : 'list'}
+      role="table"
+      aria-label={label}
+      aria-rowcount={sorted.length + 1}
+      style={style}
+    >
       <div class="list-head" role="row" aria-rowindex={1}>
         {columns.map((column) => (
           <HeadCell

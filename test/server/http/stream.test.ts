@@ -44,7 +44,7 @@ describe('the stream of events', () => {
     }
     leave.abort();
     expect(seen.slice(0, 5).map(({ event }) => event)).toEqual(['hello', 'runs', 'silos', 'tasks', 'log']);
-    expect(seen[2]?.data).toMatchObject({ connected: 2, known: 2 });
+    expect(seen[2]?.data).toMatchObject({ connected: 2, trainers: 2, known: 2 });
     expect(seen[3]?.data).toMatchObject({ round: 1, whole: true, changed: [{ silo: 'a' }, { silo: 'b' }] });
     const last = seen.at(-1);
     expect(last?.data).toMatchObject({ run: runId, whole: false, rounds: [{ round: 1, updates: 2 }] });
