@@ -42,7 +42,13 @@ const SHORTEST = {
   task: { kind: 'text-classification', labels: ['ham', 'spam'] },
 };
 
-const RETRIES = { retry: 'later', register: 'after Register', never: 'no' };
+const RETRIES = { retry: 'later', few: 'a few times', register: 'after Register', never: 'no' };
+
+function retryOf(code) {
+  const text = RETRIES[RETRY_OF_CODE[code]];
+  if (text === undefined) throw new Error(`scripts/gen-docs.mjs: no words for the retry of ${code}`);
+  return text;
+}
 
 function statusTable() {
   const strangers = Object.keys(CODE_MEANINGS).filter((code) => !ERROR_CODES.includes(code));
@@ -53,7 +59,7 @@ function statusTable() {
     );
   const rows = ERROR_CODES.map(
     (code) =>
-      `| \`${code}\` | ${status[STATUS_OF_CODE[code]]} (${STATUS_OF_CODE[code]}) | ${RETRIES[RETRY_OF_CODE[code]]} | ${CODE_MEANINGS[code]} |`,
+      `| \`${code}\` | ${status[STATUS_OF_CODE[code]]} (${STATUS_OF_CODE[code]}) | ${retryOf(code)} | ${CODE_MEANINGS[code]} |`,
   );
   return `| code | gRPC status | try again | meaning |\n| --- | --- | --- | --- |\n${rows.join('\n')}`;
 }
