@@ -9,7 +9,10 @@ type Kind = 'silo' | 'operator' | 'signer';
 
 /** `revoke` for parties of a kind, by name or by the serial of one certificate. */
 export function buildRevoke(kind: Kind, context: CliContext): Command {
-  return leaf('revoke', `put ${kind === 'operator' ? 'an' : 'a'} ${kind} out at once: its open connections end, later calls are refused`)
+  return leaf(
+    'revoke',
+    `put ${kind === 'operator' ? 'an' : 'a'} ${kind} out at once: its open connections end, later calls are refused`,
+  )
     .argument('[name]', `name of the ${kind}`)
     .addOption(new Option('--serial <hex>', 'only this certificate, by its serial number'))
     .addOption(new Option('--reason <text>', 'kept in the audit log').default(''))
