@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import { FedrotError } from './errors.js';
+import { aggregationSchema, type robustSchema, type serverOptimizerSchema } from './aggregation-spec.js';
 import { NAME, NAME_RULE, SHA256 } from './name.js';
+import { readConfig } from './read-config.js';
+import { taskSchema } from './task-spec.js';
 
 /**
  * A run's specification: one schema for the operator's YAML, the coordinator's store and the task that a silo gets.
@@ -27,7 +29,7 @@ const sgd = z.strictObject({
 
 export const optimizerSchema = z.discriminatedUnion('kind', [adamw, sgd]);
 
-export const loraSchema = z.strictObject({
+const loraSchema = z.strictObject({
   rank: z.int().min(1).max(1024).default(8).describe('r: columns of B, rows of A'),
   alpha: z
     .number()
@@ -49,48 +51,6 @@ export const loraSchema = z.strictObject({
     .describe('modules trained in full and averaged plainly (heads), by suffix; none for a language model'),
 });
 
-const labels = z
-  .array(z.string().min(1))
-  .min(2)
-  .max(100_000)
-  .describe('class names; their order gives the class index');
-
-const maxTokens = (otherwise: number): z.ZodDefault<z.ZodInt> =>
-  z.int().min(4).max(131_072).default(otherwise).describe('tokens a text is cut to, special tokens included');
-
-export const taskSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('text-classification').describe('one label for a text or a pair of texts'),
-    labels,
-    maxTokens: maxTokens(128),
-  }),
-  z.strictObject({
-    kind: z
-      .literal('text-regression')
-      .describe('one number for a text or a pair of texts; mean squared error'),
-    maxTokens: maxTokens(128),
-  }),
-  z.strictObject({
-    kind: z.literal('token-classification').describe('one label for each word of a text'),
-    labels,
-    maxTokens: maxTokens(128),
-  }),
-  z.strictObject({
-    kind: z.literal('causal-lm').describe('the next token, of plain texts or of prompts and completions'),
-    maxTokens: maxTokens(256),
-    prompt: z
-      .enum(['mask', 'learn'])
-      .default('mask')
-      .describe('whether the tokens of prompts count towards the loss (learn) or only those of completions'),
-    longTexts: z
-      .enum(['split', 'cut'])
-      .default('split')
-      .describe(
-        'what becomes of a plain text with more than maxTokens: pieces of that length, or its beginning',
-      ),
-  }),
-]);
-
 export const scheduleSchema = z.strictObject({
   kind: z.enum(['constant', 'linear', 'cosine']).default('constant').describe('shape after the warm-up'),
   warmupSteps: z.int().min(0).default(0).describe('steps over which the rate rises from 0'),
@@ -106,7 +66,7 @@ export const scheduleSchema = z.strictObject({
     .describe('falls once over all rounds of the run, or anew in every round'),
 });
 
-export const trainingSchema = z.strictObject({
+const trainingSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({ kind: 'adamw' }).describe('how a silo trains'),
   start: z
     .enum(['own', 'finished'])
@@ -158,7 +118,7 @@ export const trainingSchema = z.strictObject({
     .describe('FedProx (1812.06127): μ of μ/2 · ‖θ − θ_global‖², added to the loss that is minimised'),
 });
 
-export const roundsSchema = z.strictObject({
+const roundsSchema = z.strictObject({
   count: z.int().min(1).max(100_000).default(10).describe('how many rounds the run has'),
   minSilos: z
     .int()
@@ -246,108 +206,6 @@ function checkRounds(
     );
 }
 
-const serverRate = z
-  .number()
-  .positive()
-  .max(100)
-  .describe('step size of the server: by it the step is multiplied');
-
-const beta1 = z.number().min(0).lt(1).default(0.9).describe('decay of the first moment');
-
-const adaptive = {
-  learningRate: serverRate.default(0.01),
-  beta1,
-  tau: z
-    .number()
-    .positive()
-    .default(1e-3)
-    .describe('added to the root of the second moment, which begins at tau²: the smaller, the more adaptive'),
-};
-
-const beta2 = z.number().min(0).lt(1).default(0.99).describe('decay of the second moment');
-
-/** Reddi et al. 2021, Algorithm 2. The step Δ that the method made is treated as a gradient. */
-export const serverOptimizerSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('fedavgm').describe('FedAvgM: momentum on the server (arXiv 1909.06335)'),
-    learningRate: serverRate.default(1),
-    momentum: z.number().min(0).lt(1).default(0.9).describe('momentum'),
-  }),
-  z.strictObject({ kind: z.literal('fedadagrad').describe('FedAdagrad (arXiv 2003.00295)'), ...adaptive }),
-  z.strictObject({ kind: z.literal('fedadam').describe('FedAdam (arXiv 2003.00295)'), ...adaptive, beta2 }),
-  z.strictObject({ kind: z.literal('fedyogi').describe('FedYogi (arXiv 2003.00295)'), ...adaptive, beta2 }),
-]);
-
-const byzantine = z
-  .int()
-  .min(0)
-  .max(100_000)
-  .describe('f: how many silos may be faulty; a round needs at least 2 f + 3 updates');
-
-export const robustSchema = z.strictObject({
-  clip: z
-    .union([z.number().positive(), z.literal('median')])
-    .optional()
-    .describe(
-      "first, updates (aligned factors minus the published ones, over all modules) longer than this are shortened to it; `median`: the median of the round's norms",
-    ),
-  combine: z
-    .discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('mean').describe('the weighted mean') }),
-      z.strictObject({
-        kind: z
-          .literal('median')
-          .describe('median of every coordinate, each silo counted once (arXiv 1803.01498)'),
-      }),
-      z.strictObject({
-        kind: z
-          .literal('trimmed-mean')
-          .describe(
-            'mean of every coordinate without its extremes, each silo counted once (arXiv 1803.01498)',
-          ),
-        fraction: z
-          .number()
-          .gt(0)
-          .lt(0.5)
-          .default(0.1)
-          .describe('share of the silos left out at either end, rounded up'),
-      }),
-      z.strictObject({
-        kind: z.literal('krum').describe('the one update nearest to its neighbours (arXiv 1703.02757)'),
-        byzantine,
-      }),
-      z.strictObject({
-        kind: z.literal('multi-krum').describe('weighted mean of the updates that Krum likes best'),
-        byzantine,
-        select: z.int().min(1).max(100_000).optional().describe('how many are averaged; N − f by default'),
-      }),
-    ])
-    .default({ kind: 'mean' })
-    .describe('then the updates are combined'),
-});
-
-export const aggregationSchema = z.strictObject({
-  method: z.string().default('fedrot').describe('name of the aggregation method (docs/methods.md)'),
-  options: z
-    .record(z.string(), z.unknown())
-    .default({})
-    .describe("the method's options; the method itself checks them"),
-  weighting: z
-    .enum(['examples', 'uniform'])
-    .default('examples')
-    .describe("weight of a silo's update: by its number of examples, or all the same"),
-  serverOptimizer: serverOptimizerSchema
-    .optional()
-    .describe(
-      'an optimizer on the server that takes the round’s step; without it the result is published as it is',
-    ),
-  robust: robustSchema
-    .optional()
-    .describe(
-      'how updates are combined where some may be faulty or hostile; without it by the weighted mean',
-    ),
-});
-
 export const runSpecSchema = z.strictObject({
   name: name.describe('name of the run; its id is made from it'),
   bundle: z
@@ -422,21 +280,9 @@ export type RunSpecInput = z.input<typeof runSpecSchema>;
 export type LoraSpec = RunSpec['lora'];
 export type TaskSpec = RunSpec['task'];
 export type CausalTaskSpec = Extract<TaskSpec, { readonly kind: 'causal-lm' }>;
-export type TrainingSpec = RunSpec['training'];
 export type ServerOptimizerSpec = Readonly<z.output<typeof serverOptimizerSchema>>;
 export type RobustSpec = Readonly<z.output<typeof robustSchema>>;
-export type ScheduleSpec = z.output<typeof scheduleSchema>;
 export type OptimizerSpec = z.output<typeof optimizerSchema>;
-
-/** `a.b.0: what is wrong`, one entry an issue, so that one line says what and where. */
-export function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .map((issue) => {
-      const where = issue.path.map(String).join('.') || '(top level)';
-      return `${where}: ${issue.message}`;
-    })
-    .join('; ');
-}
 
 /** The class names of a task, in order of the class index; none where it has no classes. */
 export function taskLabels(task: TaskSpec): readonly string[] {
@@ -445,13 +291,7 @@ export function taskLabels(task: TaskSpec): readonly string[] {
 
 /** Any value as a RunSpec with defaults filled in. Throws config_unknown_key or config_invalid; `where` names the file. */
 export function parseRunSpec(value: unknown, where = 'run specification'): RunSpec {
-  const parsed = runSpecSchema.safeParse(value);
-  if (parsed.success) return Object.freeze(parsed.data);
-  const unknown = parsed.error.issues.some((issue) => issue.code === 'unrecognized_keys');
-  throw new FedrotError(
-    unknown ? 'config_unknown_key' : 'config_invalid',
-    `${where}: ${describeIssues(parsed.error)}`,
-  );
+  return readConfig(runSpecSchema, value, where);
 }
 
 /** The factor before B · A: alpha / r, or alpha / √r (rsLoRA, arXiv 2312.03732). */

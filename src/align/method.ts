@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { FedrotError } from '../errors.js';
 import type { Random } from '../random.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 import type { SiloInstructions } from './instructions.js';
 import type { Kernels } from './kernels.js';
 import type { CrossGram, Side } from './rotate.js';

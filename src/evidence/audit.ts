@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import { FedrotError } from '../errors.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 import { AppendLog } from './append-log.js';
 import { decodeUtf8 } from './utf8.js';
 import { EMPTY_LOG, readLine, type LogEntry, type LogHead } from './log-entry.js';

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { SIGNATURE_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 import { SHA256 } from '../name.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';
 import { signatureSchema, signDigest, verifyDigest, type Signature } from './signature.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.js';
 import { FedrotError } from '../errors.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 import { SHA256 } from '../name.js';
 import { AppendLog } from './append-log.js';
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { FedrotError } from '../errors.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 import { SHA256 } from '../name.js';
 import { sha256Hex } from '../sha256.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { z } from 'zod';
 import { FedrotError } from '../errors.js';
-import { describeIssues } from '../run-spec.js';
+import { describeIssues } from '../read-config.js';
 
 /**
  * The JSON object in a file. Throws not_found where the file is absent, file_invalid where it is not a JSON

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { FedrotError } from '../errors.js';
 import { NAME, NAME_RULE } from '../name.js';
-import { describeIssues } from '../run-spec.js';
+import { readConfig } from '../read-config.js';
 import { DEFAULT_CHUNK_BYTES, DEFAULT_MAX_MESSAGE_BYTES, MAX_CHUNK_BYTES } from '../rpc/channel-options.js';
 import { tracingSchema } from '../trace/tracing-config.js';
 import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
@@ -220,11 +219,5 @@ export function parseCoordinatorConfig(
   value: unknown,
   where = 'coordinator configuration',
 ): CoordinatorConfig {
-  const parsed = coordinatorConfigSchema.safeParse(value);
-  if (parsed.success) return Object.freeze(parsed.data);
-  const unknown = parsed.error.issues.some((issue) => issue.code === 'unrecognized_keys');
-  throw new FedrotError(
-    unknown ? 'config_unknown_key' : 'config_invalid',
-    `${where}: ${describeIssues(parsed.error)}`,
-  );
+  return readConfig(coordinatorConfigSchema, value, where);
 }

@@ -2,13 +2,9 @@ import { z } from 'zod';
 import { columnsSchema, DATA_FORMATS } from '../client/data/data-config.js';
 import { FedrotError } from '../errors.js';
 import { POOLINGS } from '../model/architectures/pooling.js';
-import {
-  describeIssues,
-  optimizerSchema,
-  robustSchema,
-  scheduleSchema,
-  serverOptimizerSchema,
-} from '../run-spec.js';
+import { robustSchema, serverOptimizerSchema } from '../aggregation-spec.js';
+import { readConfig } from '../read-config.js';
+import { optimizerSchema, scheduleSchema } from '../run-spec.js';
 
 /** What `fedrot simulate` is told: every key that takes a list is an axis of a grid (docs/simulate.md). */
 
@@ -59,7 +55,7 @@ const methodSchema = z
     return { method, options, name: name ?? [method, ...settings].join(', ') };
   });
 
-export const studySchema = z.strictObject({
+const studySchema = z.strictObject({
   name: label,
   /** A bundle folder, or a checkpoint folder that bundles with each data set's labels are made of. */
   model: z
@@ -120,21 +116,11 @@ export const studySchema = z.strictObject({
 });
 
 export type Study = Readonly<z.output<typeof studySchema>>;
-export type StudyInput = z.input<typeof studySchema>;
 export type DataSpec = Study['data'][number];
-export type MethodSpec = Study['methods'][number];
 
 /** Any value as a Study with defaults filled in. Throws config_unknown_key or config_invalid; `where` names the file. */
 export function parseStudy(value: unknown, where = 'study'): Study {
-  const parsed = studySchema.safeParse(value);
-  if (!parsed.success) {
-    const unknown = parsed.error.issues.some((issue) => issue.code === 'unrecognized_keys');
-    throw new FedrotError(
-      unknown ? 'config_unknown_key' : 'config_invalid',
-      `${where}: ${describeIssues(parsed.error)}`,
-    );
-  }
-  const study = parsed.data;
+  const study = readConfig(studySchema, value, where);
   const names = study.methods.map(({ name }) => name);
   for (const [what, list] of [
     ['methods', names],
@@ -144,5 +130,5 @@ export function parseStudy(value: unknown, where = 'study'): Study {
     if (twice !== undefined)
       throw new FedrotError('config_invalid', `${where}: ${what}: ${JSON.stringify(twice)} comes twice`);
   }
-  return Object.freeze(study);
+  return study;
 }

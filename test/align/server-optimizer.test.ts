@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { aggregate } from '../../src/align/aggregate.js';
-import { aggregationSchema, type ServerOptimizerSpec } from '../../src/run-spec.js';
+import { aggregationSchema } from '../../src/aggregation-spec.js';
+import type { ServerOptimizerSpec } from '../../src/run-spec.js';
 import { Random } from '../../src/random.js';
 import { memorySource } from '../../src/tensor/encode-file.js';
 import type { NamedTensor, TensorSource } from '../../src/tensor/tensor.js';

@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { parseSignedRound, type RoundManifest } from '../../evidence/round-manifest.js';
-import {
-  robustSchema,
-  serverOptimizerSchema,
-  type RobustSpec,
-  type ServerOptimizerSpec,
-} from '../../run-spec.js';
+import { robustSchema, serverOptimizerSchema } from '../../aggregation-spec.js';
+import type { RobustSpec, ServerOptimizerSpec } from '../../run-spec.js';
 import { performAggregation } from '../../server/aggregation/perform-aggregation.js';
 import { sha256Hex } from '../../sha256.js';
 

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { FedrotError } from '../../errors.js';
 import type { GuardedMethod } from '../../pki/roles.js';
 import type { CallContext } from '../../rpc/call-context.js';
-import { describeIssues } from '../../run-spec.js';
+import { describeIssues } from '../../read-config.js';
 import { peerOf, type CallerVariables } from './callers.js';
 
 /** One request, after its caller was found good enough. */

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Session } from '../../api/types.js';
 import type { AuditLog } from '../../evidence/audit.js';
 import { FedrotError } from '../../errors.js';
-import { describeIssues } from '../../run-spec.js';
+import { describeIssues } from '../../read-config.js';
 import type { Access } from '../access/access.js';
 import type { HttpTokens } from '../access/http-tokens.js';
 import type { RateLimit } from '../access/rate-limit.js';

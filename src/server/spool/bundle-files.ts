@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MANIFEST_FILE, PLAIN_FILE_NAME } from '../../bundle-names.js';
 import { FedrotError } from '../../errors.js';
-import { describeIssues } from '../../run-spec.js';
+import { describeIssues } from '../../read-config.js';
 import { SHA256 } from '../../name.js';
 
 /** Largest signature with its certificates. */

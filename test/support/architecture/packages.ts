@@ -51,7 +51,10 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   yaml: only('src/cli/'),
   yazl: only('src/server/http/'),
   zod: only(
+    'src/aggregation-spec.ts',
+    'src/read-config.ts',
     'src/run-spec.ts',
+    'src/task-spec.ts',
     'src/align/',
     'src/cli/',
     'src/client/',
