@@ -5,7 +5,6 @@ import { instructions as instructionsOf } from '../align/methods.js';
 import { rotateUpdate } from '../align/rotate-update.js';
 import type { RoundDiagnostics } from '../align/types.js';
 import { asFedrotError, FedrotError } from '../errors.js';
-import { Random } from '../random.js';
 import type { RunSpec } from '../run-spec.js';
 import type { RunEvent } from '../server/round/events.js';
 import { initialState, type RunState } from '../server/round/state.js';
@@ -23,9 +22,8 @@ export interface LocalUpdate {
 
 export interface Federation {
   readonly spec: RunSpec;
+  /** All are connected throughout; rounds.ask says how many of them a round asks. */
   readonly silos: readonly string[];
-  /** Share of the silos that take part in a round. */
-  readonly fraction: number;
   /** Version 0. */
   readonly initial: readonly NamedTensor[];
   /** A silo's local training in a round (from 1), from the published adapter. */
@@ -48,31 +46,15 @@ export interface PublishedVersion {
   readonly round?: { readonly diagnostics: RoundDiagnostics; readonly trainLoss: number };
 }
 
-/** The silos of a round, drawn without replacement; all of them where the fraction is 1. In order of name. */
-export function sampledSilos(
-  silos: readonly string[],
-  fraction: number,
-  seed: number,
-  round: number,
-): string[] {
-  const count = Math.max(1, Math.round(fraction * silos.length));
-  if (count >= silos.length) return [...silos];
-  return Random.of(seed, 'sample', round)
-    .shuffle([...silos])
-    .slice(0, count)
-    .sort();
-}
-
 /**
  * A run from its first event to its last, by the reducer, the methods and the training of production; only time stands still. Returns the
  * reducer's last state. Silos are asked one after the other, in order of name.
  */
 export async function runFederation(federation: Federation): Promise<RunState> {
-  const { spec, silos, fraction } = federation;
-  const of = (round: number): string[] => sampledSilos(silos, fraction, spec.seed, round);
+  const { spec, silos } = federation;
   // Time stands still here: whoever was set aside would never come back.
   const policy = { ...spec, rounds: { ...spec.rounds, setAside: { ...spec.rounds.setAside, failures: 0 } } };
-  let state = initialState('simulation', policy, { trainers: of(1), evaluators: [] });
+  let state = initialState('simulation', policy, { trainers: silos, evaluators: [] });
   let published = federation.initial;
   let optimizerState: readonly NamedTensor[] | undefined;
   let updates = new Map<string, LocalUpdate>();
@@ -85,7 +67,7 @@ export async function runFederation(federation: Federation): Promise<RunState> {
     if (next.refusal !== undefined) throw new FedrotError(next.refusal.code, next.refusal.message);
     for (const effect of next.effects) {
       if (effect.type === 'assign') events.push(await trained(effect.silo, effect.taskId));
-      if (effect.type === 'aggregate') events.push(...(await combined(effect.round)));
+      if (effect.type === 'aggregate') events.push(await combined(effect.round));
     }
   }
   return state;
@@ -108,7 +90,7 @@ export async function runFederation(federation: Federation): Promise<RunState> {
     }
   }
 
-  async function combined(round: number): Promise<RunEvent[]> {
+  async function combined(round: number): Promise<RunEvent> {
     const { aggregation, seed } = spec;
     const inOrder = [...updates];
     updates = new Map();
@@ -141,19 +123,9 @@ export async function runFederation(federation: Federation): Promise<RunState> {
     } catch (thrown) {
       const { code, message } = asFedrotError(thrown);
       if (code !== 'tensor_not_finite') throw thrown;
-      return [{ type: 'aggregation-failed', at: 0, round, code, message }];
+      return { type: 'aggregation-failed', at: 0, round, code, message };
     }
-    return [...memberships(of(round + 1)), { type: 'aggregated', at: 0, round }];
-  }
-
-  /** Who takes part in the next round is connected when it begins, nobody else. */
-  function memberships(wanted: readonly string[]): RunEvent[] {
-    const joins = wanted.filter((silo) => !state.trainers.includes(silo));
-    const leaves = state.trainers.filter((silo) => !wanted.includes(silo));
-    return [
-      ...joins.map((silo): RunEvent => ({ type: 'join', at: 0, silo, role: 'trainer' })),
-      ...leaves.map((silo): RunEvent => ({ type: 'leave', at: 0, silo })),
-    ];
+    return { type: 'aggregated', at: 0, round };
   }
 }
 

@@ -6,6 +6,7 @@ import { expandGrid, trialId, type Trial } from './grid.js';
 import { bundleFor } from './prepare-models.js';
 import { appendResult, readResults, type TrialResult } from './results.js';
 import type { Study } from './study.js';
+import { askedSilos } from './trial-spec.js';
 import { performJobs } from './worker-pool.js';
 import type { Job, WorkerData } from './worker-protocol.js';
 
@@ -44,8 +45,7 @@ function groupField(study: Study): string | undefined {
   return study.partition.flatMap((one) => (one.kind === 'field' ? [one.field] : []))[0];
 }
 
-const stepsOf = ({ rounds, silos, fraction, localSteps }: Trial): number =>
-  rounds * Math.max(1, Math.round(fraction * silos)) * localSteps;
+const stepsOf = (trial: Trial): number => trial.rounds * askedSilos(trial) * trial.localSteps;
 
 /** Trials whose frozen layers are the same need them computed once. */
 function preparations(trials: readonly Trial[]): Job[] {

@@ -165,7 +165,6 @@ export async function runTrial(id: string, trial: Trial, place: TrialPlace): Pro
   const state = await runFederation({
     spec,
     silos: [...parts.keys()],
-    fraction: trial.fraction,
     initial: initialAdapter(bundle, spec.lora, spec.seed),
     train,
     onVersion,

@@ -5,11 +5,15 @@ import type { Trial } from './grid.js';
 /** Longer than any simulated round: there, time stands still. */
 const NO_DEADLINE_MS = 86_400_000;
 
+/** How many silos a round asks. */
+export const askedSilos = ({ fraction, silos }: Pick<Trial, 'fraction' | 'silos'>): number =>
+  Math.max(1, Math.round(fraction * silos));
+
 /** The run's specification that an operator would write for this trial. */
 export function trialSpec(trial: Trial, bundle: Bundle, maxTokens: number): RunSpec {
   const { kind, labels } = bundle.manifest.task;
   const { rank, scale, rsLora } = trial;
-  const asked = Math.max(1, Math.round(trial.fraction * trial.silos));
+  const ask = askedSilos(trial);
   return parseRunSpec(
     {
       name: 'simulation',
@@ -38,7 +42,8 @@ export function trialSpec(trial: Trial, bundle: Bundle, maxTokens: number): RunS
       // Silos whose training diverges drop out of a round, but half of them must be there.
       rounds: {
         count: trial.rounds,
-        minSilos: Math.ceil(asked / 2),
+        minSilos: Math.ceil(ask / 2),
+        ask,
         maxAttempts: 1,
         deadlineMs: NO_DEADLINE_MS,
       },

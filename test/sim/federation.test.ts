@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
 import { parseRunSpec } from '../../src/run-spec.js';
-import { runFederation, sampledSilos, type Federation } from '../../src/sim/federation.js';
+import { runFederation, type Federation } from '../../src/sim/federation.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 
 const spec = (changes: object = {}) =>
@@ -26,7 +26,6 @@ function federation(changes: Partial<Federation> = {}) {
   const given: Federation = {
     spec: spec(),
     silos,
-    fraction: 1,
     initial: head(0),
     train: (silo, round, published) => {
       const n = Number(silo.slice(-1));
@@ -57,12 +56,20 @@ describe('runFederation', () => {
     expect(values).toHaveLength(5);
   });
 
-  it('asks only the silos that are drawn for a round', async () => {
-    const { given, asked } = federation({ fraction: 0.4 });
-    await runFederation(given);
-    asked.forEach((some, i) => expect(some).toEqual(sampledSilos(silos, 0.4, 0, i + 1)));
-    expect(asked).toHaveLength(4);
-    for (const some of asked) expect(some).toHaveLength(2);
+  it('asks as many silos as rounds.ask says, other ones in other rounds, the same again', async () => {
+    const rounds = { count: 20, minSilos: 1, maxAttempts: 1, ask: 2 };
+    const draws: string[][][] = [];
+    for (const seed of [7, 7, 8]) {
+      const { given, asked } = federation({ spec: spec({ rounds, seed }) });
+      expect(await runFederation(given)).toMatchObject({ outcome: 'finished', version: 20 });
+      draws.push(asked);
+    }
+    const [first, again, other] = draws;
+    expect(first!.map((some) => new Set(some).size)).toEqual(Array.from({ length: 20 }, () => 2));
+    expect(new Set(first!.flat())).toEqual(new Set(silos));
+    expect(new Set(first!.map((some) => some.join())).size).toBeGreaterThan(3);
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
   });
 
   it('goes on without a silo that diverges, and fails where too few are left', async () => {
@@ -90,16 +97,5 @@ describe('runFederation', () => {
       train: () => Promise.reject(new FedrotError('data_invalid', 'bad line')),
     });
     await expect(runFederation(given)).rejects.toMatchObject({ code: 'data_invalid' });
-  });
-});
-
-describe('sampledSilos', () => {
-  it('draws as many as the fraction says, at least one, other ones in other rounds, the same again', () => {
-    expect(sampledSilos(silos, 0.01, 0, 1)).toHaveLength(1);
-    expect(sampledSilos(silos, 1, 0, 1)).toEqual(silos);
-    const rounds = Array.from({ length: 20 }, (_, round) => sampledSilos(silos, 0.4, 7, round + 1));
-    expect(new Set(rounds.flat())).toEqual(new Set(silos));
-    expect(new Set(rounds.map((some) => some.join())).size).toBeGreaterThan(3);
-    expect(sampledSilos(silos, 0.4, 7, 3)).toEqual(rounds[2]);
   });
 });
