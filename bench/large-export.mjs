@@ -6,7 +6,17 @@
 //
 //   npm run bench:large-export -- --layers 9 --threads 2
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, closeSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,11 +25,8 @@ import { parseArgs } from 'node:util';
 const WIDTH = 8192;
 const MATRIX_BYTES = WIDTH * WIDTH * 4;
 const ROWS_AT_ONCE = 64;
-const SPECIAL = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
-const WORDS = 'free offer meeting tomorrow cheap now the a of and . ! ? you we win money mail list'.split(
-  ' ',
-);
-const VOCABULARY = [...SPECIAL, ...WORDS];
+const TOKENIZER = fileURLToPath(new URL('../test/data/tiny-tokenizer.json', import.meta.url));
+const VOCABULARY = Object.keys(JSON.parse(readFileSync(TOKENIZER, 'utf8')).model.vocab).length;
 
 const { values } = parseArgs({
   options: {
@@ -69,7 +76,7 @@ async function writeModel() {
         Float32Array.from({ length: dims[0] * dims[1] }, (_, i) => value(i)),
       ),
     );
-  let x = builder.op('Gather', [float('embedding', [VOCABULARY.length, WIDTH], Math.cos), 'input_ids']);
+  let x = builder.op('Gather', [float('embedding', [VOCABULARY, WIDTH], Math.cos), 'input_ids']);
   for (let layer = 0; layer < layers; layer++) {
     const data = {
       kind: 'external',
@@ -98,36 +105,11 @@ async function writeModel() {
   writeFileSync(at('model.onnx'), encodeModel(builder.build()));
 }
 
-function writeTokenizer() {
-  const tokenizer = {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: SPECIAL.map((content, id) => ({
-      ...{ id, content, special: true },
-      ...{ single_word: false, lstrip: false, rstrip: false, normalized: false },
-    })),
-    normalizer: {
-      ...{ type: 'BertNormalizer', clean_text: true, lowercase: true },
-      ...{ handle_chinese_chars: true, strip_accents: null },
-    },
-    pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-    model: {
-      ...{ type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##' },
-      max_input_chars_per_word: 100,
-      vocab: Object.fromEntries(VOCABULARY.map((word, id) => [word, id])),
-    },
-  };
-  writeFileSync(at('tokenizer.json'), JSON.stringify(tokenizer));
-}
-
 /** Each stage is a process; what it returns is in the printed line. */
 const STAGES = {
   async export() {
     writeWeights();
-    writeTokenizer();
+    copyFileSync(TOKENIZER, at('tokenizer.json'));
     await writeModel();
     return { weightsBytes: statSync(at('weights.bin')).size };
   },

@@ -1,7 +1,7 @@
 // fedrot's side of bench:train: imports the checkpoint where that is not done yet, then trains on request.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Trainer } from '../../dist/train/trainer.js';
+import { int64, nextTokens, openTrainer } from './open-trainer.mjs';
 import { peakMemory, serve, timed } from './serve.mjs';
 
 /** Writes model.onnx and modules.json beside the checkpoint; not part of what is timed. */
@@ -26,7 +26,7 @@ let trainer;
 let batch;
 
 /** The same numbers as the Python side draws: a linear congruential generator. */
-export function draw(seed, count, bound) {
+function draw(seed, count, bound) {
   let state = seed;
   return Array.from({ length: count }, () => {
     state = (state * 48271) % 2147483647;
@@ -54,40 +54,19 @@ async function open({
       (layers === undefined || layers.some((layer) => name.includes(`.${layer}.`))),
   );
   const lora = wanted.map((module) => ({ module, rank, scale: alpha / rank }));
-  trainer = await Trainer.open({
+  trainer = await openTrainer({
     folder: join(folder, 'fedrot'),
     lora,
-    dense: [],
     threads,
-    ...(prefix ? { prefixCache: { memoryBytes: 1 << 30 } } : {}),
-  });
-  trainer.load(
-    trainer.parameters.map(({ name, shape: dims }) => {
-      const data = new Float32Array(dims[0] * dims[1]);
-      if (name.includes('lora_A')) data.forEach((_, i) => (data[i] = Math.sin(i + 1) / Math.sqrt(dims[1])));
-      return { name, shape: dims, data };
-    }),
-  );
-  trainer.resetOptimizer({
-    kind: 'adamw',
     learningRate: 1e-4,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weightDecay: 0,
+    ...(prefix ? { prefixCache: { memoryBytes: 1 << 30 } } : {}),
   });
   const [rows, length] = shape;
   const ids = draw(1, rows * length, vocabulary);
-  const tensor = (values, dims) => ({ dims, data: BigInt64Array.from(values, BigInt) });
   const fills = { input_ids: ids, attention_mask: ids.map(() => 1), token_type_ids: ids.map(() => 0) };
   const labels =
-    task === 'causal-lm'
-      ? tensor(
-          ids.map((_, i) => ((i + 1) % length === 0 ? -100 : ids[i + 1])),
-          shape,
-        )
-      : tensor(draw(2, rows, classes), [rows]);
-  batch = { inputs: Object.fromEntries(inputs.map((name) => [name, tensor(fills[name], shape)])), labels };
+    task === 'causal-lm' ? int64(nextTokens(ids, length), shape) : int64(draw(2, rows, classes), [rows]);
+  batch = { inputs: Object.fromEntries(inputs.map((name) => [name, int64(fills[name], shape)])), labels };
   const { loss } = await trainer.step([batch]);
   return { loss, sites: lora.length, cachedShare: trainer.cachedShare, prepacked: trainer.prepacked };
 }

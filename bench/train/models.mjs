@@ -1,5 +1,14 @@
 // Sizes of the models that are measured, and what a training step must at least compute.
 
+/** all-MiniLM-L6-v2's config. */
+const MINILM = {
+  hidden_size: 384,
+  num_hidden_layers: 6,
+  num_attention_heads: 12,
+  intermediate_size: 1536,
+  vocab_size: 30522,
+};
+
 /** `base`: the transformers config; `targets`: adapted modules; `layers`: which of them, all where left out. */
 export const MODELS = {
   tiny: {
@@ -15,24 +24,12 @@ export const MODELS = {
   },
   minilm: {
     kind: 'bert',
-    base: {
-      hidden_size: 384,
-      num_hidden_layers: 6,
-      num_attention_heads: 12,
-      intermediate_size: 1536,
-      vocab_size: 30522,
-    },
+    base: MINILM,
     targets: ['query', 'value'],
   },
   'minilm-top2': {
     kind: 'bert',
-    base: {
-      hidden_size: 384,
-      num_hidden_layers: 6,
-      num_attention_heads: 12,
-      intermediate_size: 1536,
-      vocab_size: 30522,
-    },
+    base: MINILM,
     targets: ['query', 'value'],
     layers: [4, 5],
     prefix: true,

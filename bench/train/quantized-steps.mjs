@@ -1,43 +1,27 @@
 // Trains the model of random-llama.mjs for a few steps on one batch of random tokens, and says how much memory that took.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Trainer } from '../../dist/train/trainer.js';
+import { int64, nextTokens, openTrainer } from './open-trainer.mjs';
 import { peakMemory } from './serve.mjs';
 
 const [folder, text] = process.argv.slice(2);
 const { batch, sequence, steps, threads } = JSON.parse(text);
 const { adaptable, parameters, vocabulary } = JSON.parse(readFileSync(join(folder, 'modules.json'), 'utf8'));
 const started = performance.now();
-const trainer = await Trainer.open({
+const trainer = await openTrainer({
   folder,
   lora: adaptable
     .filter(({ name }) => /\.(q|v)_proj$/.test(name))
     .map((module) => ({ module, rank: 8, scale: 2 })),
-  dense: [],
   threads,
-});
-trainer.load(
-  trainer.parameters.map(({ name, shape }) => {
-    const data = new Float32Array(shape[0] * shape[1]);
-    if (name.includes('lora_A')) data.forEach((_, i) => (data[i] = Math.sin(i + 1) / Math.sqrt(shape[1])));
-    return { name, shape, data };
-  }),
-);
-trainer.resetOptimizer({
-  kind: 'adamw',
   learningRate: 1e-3,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0,
 });
 const openMs = performance.now() - started;
 const dims = [batch, sequence];
 const ids = Array.from({ length: batch * sequence }, (_, i) => (i * 7919 + 13) % vocabulary);
-const tensor = (numbers) => ({ dims, data: BigInt64Array.from(numbers, BigInt) });
 const data = {
-  inputs: { input_ids: tensor(ids), attention_mask: tensor(ids.map(() => 1)) },
-  labels: tensor(ids.map((_, i) => ((i + 1) % sequence === 0 ? -100 : ids[i + 1]))),
+  inputs: { input_ids: int64(ids, dims), attention_mask: int64(new Array(ids.length).fill(1), dims) },
+  labels: int64(nextTokens(ids, sequence), dims),
 };
 const losses = [];
 const stepMs = [];
