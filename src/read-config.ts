@@ -1,12 +1,13 @@
 import type { z } from 'zod';
 import { FedrotError } from './errors.js';
+import { issueText } from './issue-text.js';
 
 /** `a.b.0: what is wrong`, one entry an issue, so that one line says what and where. */
 export function describeIssues(error: z.ZodError): string {
   return error.issues
     .map((issue) => {
       const where = issue.path.map(String).join('.') || '(top level)';
-      return `${where}: ${issue.message}`;
+      return `${where}: ${issueText(issue)}`;
     })
     .join('; ');
 }

@@ -9,7 +9,7 @@ const LLAMA2C_FILE = 'tokenizer.bin';
 
 /**
  * Puts tokenizer.json (and tokenizer_config.json, where there is one) into a bundle's folder and opens it. `from` is a
- * folder, a tokenizer.json or a llama2.c tokenizer.bin, which is rewritten as tokenizer.json. Throws not_found or file_invalid.
+ * folder, a tokenizer.json (whatever it is called) or a llama2.c tokenizer.bin, which is rewritten as tokenizer.json. Throws not_found or file_invalid.
  */
 export async function placeTokenizer(
   from: string,
@@ -25,9 +25,10 @@ export async function placeTokenizer(
     await writeFile(join(to, TOKENIZER_CONFIG_FILE), canonicalJson(LLAMA2C_TOKENIZER_CONFIG));
     return TextTokenizer.open(to, options);
   }
-  const folder = (await isFile(from)) ? dirname(from) : from;
-  const tokenizer = await TextTokenizer.open(folder, options);
-  await copyFile(join(folder, TOKENIZER_FILE), join(to, TOKENIZER_FILE));
+  const file = (await isFile(from)) ? from : join(from, TOKENIZER_FILE);
+  const tokenizer = await TextTokenizer.openFile(file, options);
+  await copyFile(file, join(to, TOKENIZER_FILE));
+  const folder = dirname(file);
   if ((await readdir(folder)).includes(TOKENIZER_CONFIG_FILE))
     await copyFile(join(folder, TOKENIZER_CONFIG_FILE), join(to, TOKENIZER_CONFIG_FILE));
   return tokenizer;

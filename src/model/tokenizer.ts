@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { huggingFaceTokenizer, type HuggingFaceTokenizer } from './huggingface-tokenizer.js';
 import { readJsonObject } from './json-file.js';
@@ -55,12 +55,17 @@ export class TextTokenizer {
    * pad_token_id, used where the files name no padding token; 0 where that is missing too (padding is masked
    * out). Throws not_found or file_invalid.
    */
-  static async open(
-    folder: string,
+  static open(folder: string, options: { readonly padId?: number | undefined } = {}): Promise<TextTokenizer> {
+    return TextTokenizer.openFile(join(folder, TOKENIZER_FILE), options);
+  }
+
+  /** The same of a tokenizer.json with any name; tokenizer_config.json lies beside it. */
+  static async openFile(
+    file: string,
     options: { readonly padId?: number | undefined } = {},
   ): Promise<TextTokenizer> {
-    const configPath = join(folder, TOKENIZER_CONFIG_FILE);
-    const definition = await readJsonObject(join(folder, TOKENIZER_FILE));
+    const configPath = join(dirname(file), TOKENIZER_CONFIG_FILE);
+    const definition = await readJsonObject(file);
     const config = existsSync(configPath) ? await readJsonObject(configPath) : {};
     return TextTokenizer.of(definition, config, options);
   }

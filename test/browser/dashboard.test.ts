@@ -57,7 +57,7 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     await federation.joinEvaluator('test-set');
     await page.getByRole('link', { name: 'Start a run' }).first().click();
     await page.getByLabel('Rank').fill('0');
-    await page.getByText('Too small').waitFor();
+    await page.getByText('must be at least 1').waitFor();
     await page.getByLabel('Rank').fill('4');
     await page.getByLabel('Name', { exact: true }).fill('No Such Name');
     await page.getByText('must be 1 to 63 of a-z').waitFor();

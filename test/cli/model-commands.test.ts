@@ -209,6 +209,20 @@ describe('fedrot evaluate', () => {
       err: expect.stringMatching(/odd\.jsonl:1.*eggs/) as string,
     });
   });
+
+  it.each([
+    [['--batch-size', '0'], /--batch-size 0: must be a whole number of at least 1/],
+    [['--threads', '1.5'], /--threads 1\.5: must be a whole number/],
+    [['--prompt-column', 'text'], /prompt and completion go together/],
+    [['--tags-column', 'label'], /words and tags/],
+    [['--format', 'csv'], /has no column|header|columns/],
+  ])('says what is wrong with %j', async (flags, message) => {
+    const file = at('fine.jsonl');
+    writeFileSync(file, `${JSON.stringify({ text: 'free', label: 'spam' })}\n`);
+    const { code, err } = await cli(['evaluate', file, ...BERT(), ...flags]);
+    expect(code).toBe(1);
+    expect(err).toMatch(message);
+  });
 });
 
 describe('fedrot adapter merge', () => {

@@ -146,6 +146,13 @@ describe('createBundle', () => {
     expect(manifest.files.map(({ name }) => name)).toContain('tokenizer_config.json');
   });
 
+  it('can take the tokenizer from a file of another name', async () => {
+    await rm(join(folder, 'checkpoint/tokenizer.json'));
+    await writeFile(join(folder, 'words.json'), JSON.stringify(TINY_TOKENIZER));
+    const { manifest } = await tinyBundle(folder, 'bundle', { tokenizer: join(folder, 'words.json') });
+    expect(manifest.files.map(({ name }) => name)).toContain('tokenizer.json');
+  });
+
   it('can be read by everybody whom the file system lets', async () => {
     const { folder: bundle } = await tinyBundle(folder);
     expect((await stat(bundle)).mode & 0o777).toBe((await stat(join(folder, 'checkpoint'))).mode & 0o777);

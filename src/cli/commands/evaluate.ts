@@ -1,5 +1,7 @@
 import { Option } from 'commander';
-import type { ColumnNames } from '../../client/data/data-config.js';
+import type { ColumnNames, DataFormat } from '../../client/data/data-config.js';
+import { issueText } from '../../issue-text.js';
+import { FedrotError } from '../../errors.js';
 import type { Bundle } from '../../model/bundle.js';
 import type { AdapterInput } from '../../model/language-model.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
@@ -8,6 +10,7 @@ import { formatNumber } from '../format.js';
 
 interface EvaluateFlags {
   readonly bundle: string;
+  readonly format: DataFormat;
   readonly adapter?: string;
   readonly textColumn: string;
   readonly textPairColumn?: string;
@@ -25,13 +28,14 @@ interface EvaluateFlags {
 /** Unless it is said otherwise, texts are cut here: what a silo's own run would say is not known. */
 const LONGEST = 512;
 
-const number = (value: string | undefined, flag: string): number | undefined =>
-  value === undefined ? undefined : (readValue('number', value, flag) as number);
+/** As src/client/data/data-config.ts has them; written out so that `--help` loads nothing. */
+const FORMATS = ['auto', 'jsonl', 'csv', 'tsv'] as const satisfies readonly DataFormat[];
 
 /** A language model needs no labels. */
-function columnsOf(flags: EvaluateFlags, bundle: Bundle): ColumnNames {
+async function columnsOf(flags: EvaluateFlags, bundle: Bundle): Promise<ColumnNames> {
+  const { columnsSchema } = await import('../../client/data/data-config.js');
   const unlabelled = bundle.manifest.task.kind === 'causal-lm' || flags.labelColumn === 'null';
-  return {
+  const parsed = columnsSchema.safeParse({
     text: flags.textColumn,
     textPair: flags.textPairColumn,
     label: unlabelled ? null : flags.labelColumn,
@@ -39,7 +43,15 @@ function columnsOf(flags: EvaluateFlags, bundle: Bundle): ColumnNames {
     completion: flags.completionColumn,
     words: flags.wordsColumn,
     tags: flags.tagsColumn,
-  };
+  });
+  if (parsed.success) return parsed.data;
+  throw new FedrotError('option_invalid', `--…-column: ${parsed.error.issues.map(issueText).join('; ')}`);
+}
+
+function wholeNumber(text: string, flag: string): number {
+  const value = readValue('number', text, flag) as number;
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new FedrotError('option_invalid', `${flag} ${text}: must be a whole number of at least 1`);
 }
 
 /** The adapter of a folder, or one that changes nothing: B = 0. */
@@ -66,6 +78,11 @@ export const build: BuildCommand = (context) =>
     .argument('<file>', 'examples: JSONL, CSV or TSV')
     .addOption(new Option('--bundle <folder>', 'the base model’s bundle').makeOptionMandatory())
     .addOption(new Option('--adapter <folder>', 'folder of an adapter (fedrot adapter get, or PEFT)'))
+    .addOption(
+      new Option('--format <format>', 'of the file; auto goes by its ending')
+        .choices(FORMATS)
+        .default('auto'),
+    )
     .addOption(new Option('--text-column <name>', 'column with the text').default('text'))
     .addOption(new Option('--text-pair-column <name>', 'column with the second text of a pair'))
     .addOption(
@@ -98,7 +115,9 @@ export const build: BuildCommand = (context) =>
       const bundle = await openBundle(flags.bundle, { verify: false });
       const { kind, labels } = bundle.manifest.task;
       const maxTokens =
-        number(flags.maxTokens, '--max-tokens') ?? Math.min(bundle.manifest.model.maxTokens, LONGEST);
+        flags.maxTokens === undefined
+          ? Math.min(bundle.manifest.model.maxTokens, LONGEST)
+          : wholeNumber(flags.maxTokens, '--max-tokens');
       const { settings, tensors } = await adapterOf(bundle, flags.adapter);
       const spec = parseRunSpec(
         {
@@ -106,12 +125,15 @@ export const build: BuildCommand = (context) =>
           bundle: bundle.sha256,
           task: { kind, ...(labels.length > 0 && { labels }), maxTokens },
           lora: { ...settings, dropout: 0 },
-          training: { batchSize: number(flags.batchSize, '--batch-size') },
+          training: { batchSize: wholeNumber(flags.batchSize, '--batch-size') },
         },
         'the options',
       );
-      const examples = await readExamples(file, { columns: columnsOf(flags, bundle) });
-      const threads = number(flags.threads, '--threads');
+      const examples = await readExamples(file, {
+        format: flags.format,
+        columns: await columnsOf(flags, bundle),
+      });
+      const threads = flags.threads === undefined ? undefined : wholeNumber(flags.threads, '--threads');
       const trainer = new LocalTrainer({ open: openSession, ...(threads !== undefined && { threads }) });
       try {
         const result = await trainer.evaluate({

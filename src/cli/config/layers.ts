@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { issueText } from '../../issue-text.js';
 import { FedrotError } from '../../errors.js';
 import { variable, type Environment } from '../env.js';
 import { readValue } from './read-value.js';
@@ -66,13 +67,7 @@ function siblings(settings: readonly Setting[], path: readonly PropertyKey[]): s
   return [...new Set(within.flatMap((setting) => setting.path[path.length] ?? []))];
 }
 
-interface Issue {
-  readonly code?: string | undefined;
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-  readonly keys?: readonly string[];
-  readonly input?: unknown;
-}
+type Issue = z.core.$ZodIssue;
 
 function explain(
   issue: Issue,
@@ -80,7 +75,7 @@ function explain(
   locateAt: (path: readonly PropertyKey[]) => string,
 ): string {
   if (issue.code === 'unrecognized_keys') {
-    const keys = (issue.keys ?? []).map((key) => JSON.stringify(join([...issue.path, key])));
+    const keys = issue.keys.map((key) => JSON.stringify(join([...issue.path, key])));
     const known = siblings(settings, issue.path);
     const hint = known.length === 0 ? '' : `; known here: ${known.join(', ')}`;
     return `${locateAt([])}: unknown key ${keys.join(', ')}${hint}`;
@@ -89,7 +84,7 @@ function explain(
   const where = locateAt(issue.path);
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined') && setting !== undefined)
     return `${where}: is required; set it in the file, with ${setting.flag}, or with ${setting.variable}`;
-  return `${where}: ${issue.message}`;
+  return `${where}: ${issueText(issue)}`;
 }
 
 /**
@@ -117,7 +112,7 @@ export function loadConfig<S extends z.ZodType>(schema: S, sources: ConfigSource
   }
   const parsed = schema.safeParse(tree);
   if (parsed.success) return deepFreeze(parsed.data);
-  const issues = parsed.error.issues as readonly Issue[];
+  const issues = parsed.error.issues;
   const locateAt = (path: readonly PropertyKey[]): string => locate(path, origins, file);
   const unknown = issues.some((issue) => issue.code === 'unrecognized_keys');
   throw new FedrotError(

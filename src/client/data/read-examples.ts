@@ -34,7 +34,7 @@ function readerOf(path: string, format: DataFormat): Reader {
   if (found === undefined)
     throw new FedrotError(
       'data_invalid',
-      `${path}: the ending does not tell the format; set data.format to one of ${Object.keys(READERS).join(', ')}`,
+      `${path}: the ending does not tell the format; say which (data.format, or --format of fedrot evaluate): ${Object.keys(READERS).join(', ')}`,
     );
   return READERS[found];
 }
@@ -49,7 +49,9 @@ function field(row: Row, column: string, path: string): string {
       'data_missing_column',
       `${path}:${row.line}: has no column ${JSON.stringify(column)}; it has ${Object.keys(row.fields)
         .map((name) => JSON.stringify(name))
-        .join(', ')} (set data.columns; label: null for texts without labels)`,
+        .join(
+          ', ',
+        )} (data.columns, or --…-column of fedrot evaluate, say which hold what; label: null for texts without labels)`,
     );
   const got = value === null ? 'null' : Array.isArray(value) ? 'a list' : 'an object';
   throw new FedrotError(

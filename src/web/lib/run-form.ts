@@ -140,12 +140,15 @@ export interface Issue {
 export async function issuesOf(spec: unknown): Promise<readonly Issue[]> {
   // Schemas that compile themselves need eval, which the page's security policy forbids.
   config({ jitless: true });
-  const { runSpecSchema } = await import('../../run-spec.js');
+  const [{ runSpecSchema }, { issueText }] = await Promise.all([
+    import('../../run-spec.js'),
+    import('../../issue-text.js'),
+  ]);
   const parsed = runSpecSchema.safeParse(spec);
   return parsed.success
     ? []
     : parsed.error.issues.map((issue) => ({
         path: issue.path.map(String).join('.'),
-        message: issue.message,
+        message: issueText(issue),
       }));
 }
