@@ -1,7 +1,7 @@
 import type { OpenSession } from '../client/training/session-cache.js';
 import { openInlineSession } from '../train/inline-session.js';
 import type { TrainSession } from '../train/session-types.js';
-import type { OpenStore } from '../train/trainer.js';
+import type { OpenStore } from '../train/graph-runner.js';
 
 /** More are closed again, the one that was asked for longest ago first. */
 const MOST = 6;

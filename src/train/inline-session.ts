@@ -1,5 +1,6 @@
 import type { SessionOptions, TrainSession } from './session-types.js';
-import { Trainer, type OpenStore } from './trainer.js';
+import type { OpenStore } from './graph-runner.js';
+import { Trainer } from './trainer.js';
 
 /** What throws rejects. */
 const settle = <T>(action: () => T): Promise<T> => Promise.resolve().then(action);

@@ -51,8 +51,8 @@ export class Runtimes {
   }
 
   /** What computes the layers that are cached; stays open beside the one that takes its result. */
-  async prefix(): Promise<Runtime> {
-    return this.#get('prefix', this.graphs.split?.prefix ?? this.graphs.training);
+  async prefix(graph: Model): Promise<Runtime> {
+    return this.#get('prefix', graph);
   }
 
   /** Always the same graph of one trainer. */

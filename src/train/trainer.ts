@@ -1,20 +1,14 @@
 import { FedrotError } from '../errors.js';
 import type { OptimizerSpec } from '../run-spec.js';
 import type { NamedTensor } from '../tensor/tensor.js';
-import { batchFeeds, countedLabels } from './batch-feeds.js';
-import { IGNORED_LABEL } from './cross-entropy.js';
+import { countedLabels } from './batch-feeds.js';
 import { checkOptions, checkStepOptions } from './check-options.js';
-import { dropoutFeeds } from './dropout.js';
+import { IGNORED_LABEL } from './cross-entropy.js';
 import { accumulate, addProximal, clipToNorm, globalNorm } from './gradient-math.js';
-import type { Model, ValueInfo } from './ir/graph.js';
+import { GraphRunner, type OpenStore, type ParameterValue } from './graph-runner.js';
 import { makeOptimizer } from './optimizers/make-optimizer.js';
 import type { Optimizer, OptimizerState } from './optimizers/optimizer.js';
-import type { RuntimeTensor } from './ort.js';
 import { fromGraph, matchNames, sessionParameters, toGraph, type Parameter } from './parameters.js';
-import type { ActivationStore } from './prefix/cache.js';
-import { PrefixRunner } from './prefix/prefix-runner.js';
-import { forwardRest, type PrefixSplit } from './prefix/split.js';
-import { Runtimes } from './runtimes.js';
 import type {
   Batch,
   EvaluateOptions,
@@ -24,30 +18,21 @@ import type {
   StepOptions,
   StepResult,
 } from './session-types.js';
-import { runtimeSizes } from './shapes/extent.js';
 import { buildGraphs, type TrainerGraphs } from './trainer-graphs.js';
-import { gradientName, LOSS, LOSS_SUM, PREDICTED } from './training-graph.js';
 
-/** A parameter with its numbers, as the graph takes them. */
-interface Slot {
-  readonly parameter: Parameter;
+/** A parameter that is trained, or may be. */
+interface Slot extends ParameterValue {
   data: Float32Array;
   /** As last loaded: FedProx's w₀. */
   anchor: Float32Array;
 }
 
-/** A store of activations for what a split's prefix computes; used in evaluations too. */
-export type OpenStore = (split: PrefixSplit) => ActivationStore;
-
-/** What TrainSession does, in the caller's thread (ONNX Runtime blocks it): session-worker.ts runs it in a thread of its own. */
+/** What TrainSession does: parameters, their optimizer and its steps, in the caller's thread (ONNX Runtime blocks it): session-worker.ts runs it in a thread of its own. */
 export class Trainer {
   readonly #graphs: TrainerGraphs;
   readonly #options: SessionOptions;
-  readonly #prefixes: PrefixRunner | undefined;
-  /** Takes the prefix's result as an input; only with a store of the caller's. */
-  readonly #scoring: Model | undefined;
   readonly #slots: readonly Slot[];
-  readonly #runtimes: Runtimes;
+  readonly #runner: GraphRunner;
   #optimizer: Optimizer | undefined;
   #spec: OptimizerSpec | undefined;
   #states: OptimizerState[] = [];
@@ -56,18 +41,17 @@ export class Trainer {
   private constructor(
     options: SessionOptions,
     graphs: TrainerGraphs,
-    slots: readonly Slot[],
+    parameters: readonly Parameter[],
     openStore?: OpenStore,
   ) {
     this.#options = options;
     this.#graphs = graphs;
-    this.#slots = slots;
-    this.#runtimes = new Runtimes(graphs, options);
-    const { split } = graphs;
-    const { prefixCache } = options;
-    if (split !== undefined && prefixCache !== undefined)
-      this.#prefixes = new PrefixRunner(split, prefixCache, openStore?.(split));
-    if (split !== undefined && openStore !== undefined) this.#scoring = forwardRest(graphs.forward, split);
+    this.#slots = parameters.map((parameter) => ({
+      parameter,
+      data: new Float32Array(),
+      anchor: new Float32Array(),
+    }));
+    this.#runner = new GraphRunner(graphs, options, openStore);
   }
 
   /** `openStore`: where activations are kept instead of in a cache of the trainer's own; needs `prefixCache`. */
@@ -75,12 +59,7 @@ export class Trainer {
     checkOptions(options);
     const parameters = sessionParameters(options);
     const graphs = await buildGraphs(options, parameters);
-    const slots = parameters.map((parameter) => ({
-      parameter,
-      data: new Float32Array(),
-      anchor: new Float32Array(),
-    }));
-    return new Trainer(options, graphs, slots, openStore);
+    return new Trainer(options, graphs, parameters, openStore);
   }
 
   /** Part of a step's weight products that caching the frozen layers saves, 0 to 1; 0 without it. */
@@ -90,7 +69,7 @@ export class Trainer {
 
   /** Whether frozen matrices are kept in the form that products read. */
   get prepacked(): boolean {
-    return this.#runtimes.prepacking;
+    return this.#runner.prepacked;
   }
 
   get parameters(): { name: string; shape: readonly number[] }[] {
@@ -147,7 +126,7 @@ export class Trainer {
       const weight = (counts[i] ?? 0) / total;
       if (weight === 0) continue;
       const seed = options.dropoutSeed === undefined ? undefined : [...options.dropoutSeed, i];
-      const result = await this.#run(batch, seed);
+      const result = await this.#runner.gradients(batch, this.#slots, seed);
       loss += weight * result.loss;
       gradients = accumulate(gradients.length === 0 ? undefined : gradients, result.gradients, weight);
     }
@@ -169,11 +148,8 @@ export class Trainer {
   }
 
   async fillPrefix(batch: Batch): Promise<boolean> {
-    const { split, inputs } = this.#graphs;
-    if (split === undefined || this.#prefixes === undefined) return false;
-    return this.#prefixes.fill(batch, this.#feeds(batch, inputs, split.prefix), () =>
-      this.#runtimes.prefix(),
-    );
+    this.#needParameters();
+    return this.#runner.fillPrefix(batch, this.#slots);
   }
 
   saveState(): SessionState {
@@ -213,7 +189,8 @@ export class Trainer {
   }
 
   async gradients(batch: Batch): Promise<{ loss: number; gradients: NamedTensor[] }> {
-    const { loss, gradients } = await this.#run(batch, undefined);
+    this.#needParameters();
+    const { loss, gradients } = await this.#runner.gradients(batch, this.#slots);
     const named = this.#trained().map(({ slot }, i) =>
       fromGraph(slot.parameter, gradients[i] ?? new Float32Array()),
     );
@@ -221,32 +198,12 @@ export class Trainer {
   }
 
   async evaluate(batch: Batch, options: EvaluateOptions = {}): Promise<EvaluationResult> {
-    const { forward, logits, inputs, loss } = this.#graphs;
-    const wanted = options.logits ?? true;
-    const graph = this.#scoring ?? forward;
-    const runtime = await this.#runtimes.forward(graph);
-    const fed = this.#feeds(batch, inputs, graph);
-    if (graph !== forward) await this.#addPrefix(fed, batch);
-    const results = await runtime.run(fed, [
-      ...(wanted ? [logits] : []),
-      LOSS_SUM,
-      ...(loss === 'cross-entropy' ? [PREDICTED] : []),
-    ]);
-    const output = results[logits];
-    const predicted = (results[PREDICTED]?.data ?? new BigInt64Array()) as BigInt64Array;
-    let correct = 0;
-    batch.labels.data.forEach((label, i) => {
-      if (label !== BigInt(IGNORED_LABEL) && predicted[i] === label) correct++;
-    });
-    const lossSum = Number(results[LOSS_SUM]?.data[0] ?? NaN);
-    const data = Float32Array.from(output?.data ?? [], Number);
-    const count = countedLabels(batch);
-    return { lossSum, count, correct, predicted, logits: { dims: output?.dims ?? [], data } };
+    this.#needParameters();
+    return this.#runner.evaluate(batch, this.#slots, options);
   }
 
   async close(): Promise<void> {
-    await this.#runtimes.close();
-    this.#prefixes?.close();
+    await this.#runner.close();
   }
 
   #trained(): { slot: Slot; index: number }[] {
@@ -255,49 +212,5 @@ export class Trainer {
 
   #needParameters(): void {
     if (!this.#loaded) throw new FedrotError('precondition_failed', 'load the parameters first');
-  }
-
-  #feeds(batch: Batch, inputs: readonly ValueInfo[], graph: Model): Record<string, RuntimeTensor> {
-    this.#needParameters();
-    const feeds = batchFeeds(inputs, batch, this.#graphs);
-    for (const { parameter, data } of this.#slots)
-      feeds[parameter.input] = { type: 'float', dims: parameter.dims, data };
-    // An input that the logits do not depend on is not part of the graph.
-    const used = new Set(graph.graph.inputs.map(({ name }) => name));
-    return Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name)));
-  }
-
-  /** What the layers below the first adapted one give, where it is cached. */
-  async #addPrefix(feeds: Record<string, RuntimeTensor>, batch: Batch): Promise<void> {
-    const { split, inputs } = this.#graphs;
-    if (split === undefined || this.#prefixes === undefined) return;
-    feeds[split.value] = await this.#prefixes.run(batch, this.#feeds(batch, inputs, split.prefix), () =>
-      this.#runtimes.prefix(),
-    );
-  }
-
-  async #run(
-    batch: Batch,
-    dropoutSeed: readonly (string | number)[] | undefined,
-  ): Promise<{ loss: number; gradients: Float32Array[] }> {
-    const { training, inputs, split } = this.#graphs;
-    const names = this.#trained().map(({ slot }) => gradientName(slot.parameter.input));
-    const graph = split?.rest ?? training;
-    const runtime = await this.#runtimes.training();
-    const sizes = runtimeSizes(inputs, (name) => batch.inputs[name]?.dims);
-    const feeds = {
-      ...this.#feeds(batch, inputs, graph),
-      ...dropoutFeeds(graph.graph.inputs, this.#options, sizes, dropoutSeed),
-    };
-    await this.#addPrefix(feeds, batch);
-    const results = await runtime.run(feeds, [LOSS, ...names]);
-    return {
-      loss: Number(results[LOSS]?.data[0] ?? NaN),
-      gradients: names.map((name) => {
-        const data = results[name]?.data;
-        if (data instanceof Float32Array) return data;
-        throw new FedrotError('internal', `${name} is not float32`);
-      }),
-    };
   }
 }
