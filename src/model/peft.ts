@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FedrotError } from '../errors.js';
@@ -74,6 +75,8 @@ export interface PeftAdapter {
  */
 export async function readPeftAdapter(folder: string): Promise<PeftAdapter> {
   const configPath = join(folder, ADAPTER_CONFIG_FILE);
+  if (!existsSync(configPath))
+    throw new FedrotError('not_found', `${folder}: is no adapter: it has no ${ADAPTER_CONFIG_FILE}`);
   const config = checkJson(peftConfigSchema, await readJsonObject(configPath), configPath);
   const path = join(folder, ADAPTER_FILE);
   const tensors = openTensorFile(path);
