@@ -215,7 +215,7 @@ describe('fedrot evaluate', () => {
     [['--threads', '1.5'], /--threads 1\.5: must be a whole number/],
     [['--prompt-column', 'text'], /prompt and completion go together/],
     [['--tags-column', 'label'], /words and tags/],
-    [['--format', 'csv'], /has no column|header|columns/],
+    [['--format', 'csv'], /fine\.jsonl:1: has a quote inside a field/],
   ])('says what is wrong with %j', async (flags, message) => {
     const file = at('fine.jsonl');
     writeFileSync(file, `${JSON.stringify({ text: 'free', label: 'spam' })}\n`);

@@ -52,6 +52,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
   yazl: only('src/server/http/'),
   zod: only(
     'src/aggregation-spec.ts',
+    'src/issue-text.ts',
     'src/read-config.ts',
     'src/run-spec.ts',
     'src/task-spec.ts',
