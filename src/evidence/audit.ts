@@ -8,7 +8,7 @@ import { decodeUtf8 } from './utf8.js';
 import { EMPTY_LOG, readLine, type LogEntry, type LogHead } from './log-entry.js';
 
 /** What is written down: every act of an operator, every admission, every refusal for who somebody is. */
-export const AUDIT_ACTIONS = [
+const AUDIT_ACTIONS = [
   'coordinator.start',
   'coordinator.stop',
   'authority.create',
@@ -19,6 +19,7 @@ export const AUDIT_ACTIONS = [
   'silo.revoke',
   'silo.readmit',
   'operator.revoke',
+  'operator.readmit',
   'run.create',
   'run.stop',
   'run.pause',
@@ -27,7 +28,6 @@ export const AUDIT_ACTIONS = [
   'adapter.fetch',
   'update.fetch',
   'bundle.push',
-  'bundle.sign',
   'updates.delete',
   'task.refuse',
   'call.refuse',

@@ -162,6 +162,21 @@ describe('who may call, with real TLS', () => {
     expect(await outcome(old.register(registration('a')))).toMatchObject({ code: 'unauthenticated' });
   });
 
+  test('silos and operators who are put out and let in again are told apart in the audit log', async () => {
+    const consortium = await Consortium.start();
+    for (const kind of ['silo', 'operator']) {
+      await consortium.admin().revokeParty({ kind, name: 'x', serial: '', reason: 'left' });
+      await consortium.admin().readmitParty({ kind, name: 'x' });
+    }
+    const acts = consortium.audit().filter(({ body }) => body.object?.endsWith(':x'));
+    expect(acts.map(({ body }) => [body.action, body.object, body.outcome])).toEqual([
+      ['silo.revoke', 'silo:x', 'ok'],
+      ['silo.readmit', 'silo:x', 'ok'],
+      ['operator.revoke', 'operator:x', 'ok'],
+      ['operator.readmit', 'operator:x', 'ok'],
+    ]);
+  });
+
   test('a token works once, not after its time, and not from the wrong coordinator', async () => {
     const consortium = await Consortium.start();
     const token = await consortium.token('silo', 'a');

@@ -157,7 +157,7 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
       audited(
         audit,
         context,
-        'silo.readmit',
+        kind === 'silo' ? 'silo.readmit' : 'operator.readmit',
         async () => ({ certificates: await access.readmit(partyOf({ kind, name })) }),
         () => ({ object: `${kind}:${name}` }),
       ),
