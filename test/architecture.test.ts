@@ -8,6 +8,7 @@ import {
   lengthViolations,
   ownIndexViolations,
   staticClosure,
+  unusedExports,
 } from './support/architecture/layers.js';
 import {
   DASHBOARD,
@@ -64,6 +65,9 @@ describe('fedrot', () => {
     expect(scanned.flatMap((file) => file.strings).join('\n')).toContain('dist/cli/main.js');
     expect(compiledViolations(scanned, src)).toEqual([]);
     expect(computedPaths(scanned)).toEqual([]);
+  });
+  test('what is exported is imported somewhere', () => {
+    expect(unusedExports(written, house)).toEqual([]);
   });
   test('every package has one owner', () => {
     expect(ownerViolations([...src, ...house], manifest)).toEqual([]);
@@ -217,6 +221,21 @@ import { type P, type Q } from './eight.js';\nexport type { R } from './nine.js'
     ]);
     expect(computedPaths(files)).toEqual([
       "test/c.mjs computes a path below dist: write `import('…/dist/….js')` out",
+    ]);
+  });
+
+  test('exports that nobody imports', () => {
+    const files = [
+      at('src/a.ts', `export const one = 1, two = 2; export function three() {} export interface Four {}`),
+      at('src/b.ts', `import { one } from './a.js'; export const five = 5; import('./c.js')`),
+      at('src/c.ts', `export const whole = 1`),
+      at('src/d.tsx', `export const Page = 1`),
+    ];
+    const users = [at('scripts/e.mjs', `const { two } = await import('../dist/a.js');`)];
+    expect(unusedExports(files, users)).toEqual([
+      'src/a.ts exports three, which nobody imports',
+      'src/b.ts exports five, which nobody imports',
+      'src/d.tsx exports Page, which nobody imports',
     ]);
   });
 

@@ -6,7 +6,7 @@ import { combineRows, type RowFactors } from './row-factors.js';
 import { firstColumns, innerProduct, symmetricEigen, type SmallMatrix } from './small-matrix.js';
 
 /** Columns of the Gaussian sketch: the standard error of an estimated e² is at most √(2 / 32) = 25 % of it. */
-export const SKETCH_COLUMNS = 32;
+const SKETCH_COLUMNS = 32;
 
 /** By how many columns the sketch for the best rank r is wider than r (Halko, Martinsson & Tropp 2011, arXiv 0909.4061). */
 const OVERSAMPLING = 8;

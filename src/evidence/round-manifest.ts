@@ -7,7 +7,7 @@ import { sha256Hex } from '../sha256.js';
 import { canonicalJson, parseCanonical } from './canonical-json.js';
 import { signatureSchema, signDigest, type Signature } from './signature.js';
 
-export const ROUND_MANIFEST_FORMAT = 'fedrot-round-manifest/1';
+const ROUND_MANIFEST_FORMAT = 'fedrot-round-manifest/1';
 
 const sha256 = z.string().regex(SHA256, 'must be a SHA-256 in hex');
 const count = z.int().min(0);
@@ -15,7 +15,7 @@ const silo = z.string().min(1).max(63);
 const adapter = z.strictObject({ version: count, sha256 });
 
 /** What is kept of a round as evidence: enough to recompute its adapter from the updates, and to see who took part. */
-export const roundManifestSchema = z.strictObject({
+const roundManifestSchema = z.strictObject({
   format: z.literal(ROUND_MANIFEST_FORMAT),
   /** SHA-256 of the file of the round before; null for round 1. */
   previous: sha256.nullable(),

@@ -16,7 +16,7 @@ export const signatureSchema = z.strictObject({
 export type Signature = Readonly<z.output<typeof signatureSchema>>;
 
 /** What a signature is for is part of what is signed, so that one can never be taken for the other. */
-export const SIGNATURE_PURPOSES = {
+const SIGNATURE_PURPOSES = {
   round: 'fedrot-round-manifest/1',
   bundle: 'fedrot-bundle/1',
 } as const;
@@ -41,7 +41,7 @@ function statement(purpose: SignaturePurpose, sha256: string): Buffer {
 }
 
 /** Names a public key, or that of a private one. */
-export function signingKeyId(key: KeyObject): string {
+function signingKeyId(key: KeyObject): string {
   const der = (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'spki', format: 'der' });
   return sha256Hex(der);
 }

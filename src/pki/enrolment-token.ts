@@ -6,7 +6,7 @@ import { hashToken, newToken, parseToken, tokenMatches } from './secret-token.js
 /** Begins every enrolment token, so that scanners for leaked secrets can know it. */
 export const ENROLMENT_PREFIX = 'fedrot-enrol';
 
-export const DEFAULT_TOKEN_MS = 24 * 3_600_000;
+const DEFAULT_TOKEN_MS = 24 * 3_600_000;
 export const MAX_TOKEN_MS = 30 * 86_400_000;
 
 /** What is stored of an enrolment token; the token itself is not. */
@@ -29,8 +29,7 @@ export interface TokenRecord {
   readonly revokedMs?: number;
 }
 
-export const TOKEN_STATES = ['unused', 'used', 'expired', 'revoked'] as const;
-export type TokenState = (typeof TOKEN_STATES)[number];
+export type TokenState = 'unused' | 'used' | 'expired' | 'revoked';
 
 /** A new token and its record. The token is shown once. Throws option_invalid for a bad name or lifetime (1 s to 30 days; default 24 h). */
 export function createEnrolmentToken(options: {

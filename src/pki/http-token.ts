@@ -7,8 +7,8 @@ import { hashToken, newToken } from './secret-token.js';
 export const HTTP_PREFIX = 'fedrot-http';
 
 const DAY_MS = 86_400_000;
-export const DEFAULT_HTTP_TOKEN_MS = 90 * DAY_MS;
-export const MAX_HTTP_TOKEN_MS = 365 * DAY_MS;
+const DEFAULT_HTTP_TOKEN_MS = 90 * DAY_MS;
+const MAX_HTTP_TOKEN_MS = 365 * DAY_MS;
 
 /** Who may use the HTTP side, by a token that is shown again and again: unlike one for enrolment. Only its hash is stored. */
 export interface HttpTokenRecord {

@@ -5,7 +5,7 @@ import { parsePublicKey, toWebCrypto } from './keys.js';
 import { x509 } from './x509.js';
 
 /** A certificate request of fedrot is under 1 KiB; one with an RSA key of 8192 bits under 4 KiB. */
-export const MAX_REQUEST_BYTES = 8192;
+const MAX_REQUEST_BYTES = 8192;
 
 /**
  * A certificate request (PKCS #10, RFC 2986) in PEM, signed with the party's own key, which stays where it is. The name is

@@ -42,7 +42,7 @@ export const ROLE_OF_METHOD = {
 export type GuardedMethod = keyof typeof ROLE_OF_METHOD;
 
 /** True where `role` includes `least`. */
-export function includesRole(role: Role, least: Role): boolean {
+function includesRole(role: Role, least: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
 

@@ -16,8 +16,8 @@ import { dirname } from 'node:path';
 import { FedrotError } from '../errors.js';
 
 /** Modes of what lies on disk: keys for their owner alone, certificates for everyone. */
-export const SECRET_MODE = 0o600;
-export const PUBLIC_MODE = 0o644;
+const SECRET_MODE = 0o600;
+const PUBLIC_MODE = 0o644;
 const FOLDER_MODE = 0o700;
 
 function failed(path: string, what: string, cause: unknown): FedrotError {

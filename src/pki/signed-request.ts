@@ -30,7 +30,7 @@ export interface SignedRequestHeaders {
 const FORMAT = 'fedrot-signed-request/1';
 
 /** How far the clocks of the two sides may be apart. */
-export const DEFAULT_WINDOW_MS = 60_000;
+const DEFAULT_WINDOW_MS = 60_000;
 
 const MAX_HEADER_CHARACTERS = 16_384;
 const MAX_CERTIFICATES = 5;

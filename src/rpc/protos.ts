@@ -4,7 +4,7 @@ import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-load
 import type { ProtoGrpcType } from './gen/admin.js';
 
 /** proto/ of this package: two folders up from src/rpc and from dist/rpc alike. */
-export const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
+const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
 /** The same as OPTIONS in scripts/gen-proto.mjs. 64-bit integers become numbers: see integers.ts for the check up to 2^53 − 1. */
 const LOADER_OPTIONS: Options = {

@@ -7,7 +7,7 @@ if (endianness() !== 'LE')
   throw new FedrotError('internal', 'fedrot needs a little-endian machine: tensors travel little-endian');
 
 /** The same bytes at an address that is a multiple of `alignment`; copied only where they are not already. */
-export function aligned(bytes: Uint8Array, alignment: number): Uint8Array {
+function aligned(bytes: Uint8Array, alignment: number): Uint8Array {
   return bytes.byteOffset % alignment === 0 ? bytes : new Uint8Array(bytes);
 }
 

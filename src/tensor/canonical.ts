@@ -9,8 +9,8 @@ import type { TensorInfo } from './tensor.js';
 
 /** Limits of a tensor list, as proto/fedrot/v1/tensor.proto states them. */
 export const MAX_TENSORS = 65_536;
-export const MAX_NAME_BYTES = 512;
-export const MAX_DIMENSIONS = 8;
+const MAX_NAME_BYTES = 512;
+const MAX_DIMENSIONS = 8;
 
 /** Bytes of a tensor's elements. */
 export function tensorBytes(tensor: Pick<TensorInfo, 'dtype' | 'shape'>): number {

@@ -6,7 +6,7 @@ import type { CliContext } from '../context.js';
 import { variable } from '../env.js';
 import { credentialOf, enrolledAddress, operatorSecurity, renewIfDue } from './security.js';
 
-export const DEFAULT_COORDINATOR = '127.0.0.1:9470';
+const DEFAULT_COORDINATOR = '127.0.0.1:9470';
 const VARIABLE = 'FEDROT_COORDINATOR';
 
 /** Where the coordinator is, for every command that asks it something. */

@@ -14,7 +14,7 @@ import { variable } from '../env.js';
 const VARIABLE = 'FEDROT_CREDENTIAL';
 
 /** Where an operator's credential lies unless told otherwise. */
-export const defaultOperatorFolder = (): string => join(homedir(), '.fedrot', 'operator');
+const defaultOperatorFolder = (): string => join(homedir(), '.fedrot', 'operator');
 
 export const credentialOption = (): Option =>
   new Option(

@@ -38,7 +38,7 @@ export const siloNames = (count: number): string[] =>
   );
 
 /** Folder of a silo's own data and configuration. */
-export const siloFolder = (layout: DemoLayout, name: string): string => join(layout.silos, name);
+const siloFolder = (layout: DemoLayout, name: string): string => join(layout.silos, name);
 
 function writeExamples(folder: string, file: string, examples: readonly Example[]): string {
   mkdirSync(folder, { recursive: true });

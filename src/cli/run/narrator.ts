@@ -3,7 +3,7 @@ import { formatBytes, formatDuration, formatNumber, formatPercent } from '../for
 import { accuracyOf, hasEnded, stateOf, viewRound, type RoundView } from './run-view.js';
 
 /** `round 3/8   accuracy 91.3 %   loss 0.246   4 updates   error 0.021 (plain averaging 0.024)   1.2 MB   8.2 s` */
-export function roundLine(view: RoundView, totalRounds: number): string {
+function roundLine(view: RoundView, totalRounds: number): string {
   const width = String(totalRounds).length;
   const error =
     view.aggregationError === null

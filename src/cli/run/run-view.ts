@@ -50,7 +50,7 @@ export const accuracyOf = (run: Run, version: number): number | null =>
 /** Mean loss of a version in the same way. */
 export const lossOf = (run: Run, version: number): number | null => score(run, version, ({ loss }) => loss);
 
-export function diagnosticsOf({ diagnosticsJson }: RoundRecord): RoundDiagnostics | undefined {
+function diagnosticsOf({ diagnosticsJson }: RoundRecord): RoundDiagnostics | undefined {
   return diagnosticsJson === '' ? undefined : (JSON.parse(diagnosticsJson) as RoundDiagnostics);
 }
 

@@ -22,7 +22,7 @@ export interface UpdateTarget {
 }
 
 /** The chunk size that the coordinator asks for, within what chunks may have. */
-export function chunkBytes({ chunkBytes: wish }: Pick<RegisterResponse, 'chunkBytes'>): number {
+function chunkBytes({ chunkBytes: wish }: Pick<RegisterResponse, 'chunkBytes'>): number {
   return Math.min(MAX_CHUNK_BYTES, Math.max(MIN_CHUNK_BYTES, wish || DEFAULT_CHUNK_BYTES));
 }
 

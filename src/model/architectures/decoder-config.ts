@@ -35,7 +35,7 @@ export const decoderConfig = z.looseObject({
 export type DecoderConfig = z.output<typeof decoderConfig>;
 
 /** Dimensions of a head: head_dim, or hidden_size / num_attention_heads. Throws file_invalid where that is no integer. */
-export function headDim(config: DecoderConfig): number {
+function headDim(config: DecoderConfig): number {
   const dim = config.head_dim ?? config.hidden_size / config.num_attention_heads;
   if (!Number.isInteger(dim))
     throw new FedrotError(

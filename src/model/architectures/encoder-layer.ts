@@ -69,7 +69,7 @@ export function attentionBias(m: ModelBuilder, attentionMask: string): string {
 }
 
 /** The first token of every row: batch × 1 × hidden. */
-export function firstToken(m: ModelBuilder, x: string): string {
+function firstToken(m: ModelBuilder, x: string): string {
   return m.graph.op('Slice', [x, m.vector([0]), m.vector([1]), m.vector([1])]);
 }
 

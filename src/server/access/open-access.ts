@@ -52,7 +52,7 @@ async function theAuthority(
 }
 
 /** Names and addresses that the coordinator's certificate is for. */
-export function ownHosts({ security, grpc }: CoordinatorConfig): string[] {
+function ownHosts({ security, grpc }: CoordinatorConfig): string[] {
   const bound = ['0.0.0.0', '::'].includes(grpc.host) ? [] : [grpc.host];
   return [
     ...new Set([...security.hosts, ...bound, 'localhost', '127.0.0.1', '::1', hostname().toLowerCase()]),

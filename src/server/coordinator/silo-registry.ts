@@ -34,7 +34,7 @@ export interface SiloRegistryOptions {
 }
 
 /** Three missed heartbeats in a row count as gone (proto/fedrot/v1/coordinator.proto). */
-export const MISSED_HEARTBEATS = 3;
+const MISSED_HEARTBEATS = 3;
 
 /** Ends every message about a session that is over: the daemon registers again, nobody was refused for who he is. */
 export const isSessionOver = (message: string): boolean =>

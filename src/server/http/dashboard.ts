@@ -7,7 +7,7 @@ import { secureHeaders } from 'hono/secure-headers';
 import { workerUrl } from '../../worker-url.js';
 
 /** Where the build puts the dashboard; from the sources too. */
-export function dashboardFolder(): string {
+function dashboardFolder(): string {
   return dirname(fileURLToPath(workerUrl(import.meta.url, '../../web/index.html')));
 }
 

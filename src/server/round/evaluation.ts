@@ -2,7 +2,7 @@ import type { Effect, Step } from './effects.js';
 import { lastVersion, type EvaluationTask, type RunState } from './state.js';
 
 /** Evaluators score the initial version, the last one, and every `every`-th between; none with 0. */
-export function isEvaluationDue(state: RunState, version: number): boolean {
+function isEvaluationDue(state: RunState, version: number): boolean {
   const { every } = state.policy.evaluation;
   return every > 0 && (version === 0 || version === lastVersion(state) || version % every === 0);
 }

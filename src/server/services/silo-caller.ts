@@ -5,7 +5,7 @@ import type { SiloRecord } from '../store/store.js';
 import type { Identity } from './identity.js';
 
 /** Metadata key of the session that Register gave. */
-export const SESSION_KEY = 'fedrot-session';
+const SESSION_KEY = 'fedrot-session';
 
 /** Who calls as a silo, and that its session is the current one. */
 export class SiloCaller {

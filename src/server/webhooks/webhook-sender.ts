@@ -35,7 +35,7 @@ export interface WebhookOptions {
 }
 
 /** `sha256=` and the HMAC-SHA256 (RFC 2104) of `<timestamp>.<body>`, hex. */
-export const signatureOf = (secret: string, timestamp: string, body: string): string =>
+const signatureOf = (secret: string, timestamp: string, body: string): string =>
   `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 
 /** What happens to be worth telling, posted as JSON to whoever asked. Tried again where that may help; a restart forgets what is under way. */

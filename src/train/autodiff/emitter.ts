@@ -253,7 +253,7 @@ export interface MatMulOptions {
 }
 
 /** The permutation that swaps the last two of `rank` dimensions. */
-export function swapLast(rank: number): number[] {
+function swapLast(rank: number): number[] {
   const perm = Array.from({ length: rank }, (_, i) => i);
   return [...perm.slice(0, -2), rank - 1, rank - 2];
 }

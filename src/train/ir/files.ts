@@ -5,7 +5,7 @@ import { checkModel } from './check-model.js';
 import { decodeModel, encodeModel } from './codec.js';
 import type { Model, TensorValue } from './graph.js';
 
-export const MODEL_FILE = 'model.onnx';
+const MODEL_FILE = 'model.onnx';
 
 /** ONNX Runtime maps a tensor's bytes into memory only from a page boundary (onnx docs/ExternalData.md: 4096). */
 const PAGE_BYTES = 4096;

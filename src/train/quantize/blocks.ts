@@ -18,7 +18,7 @@ export interface QuantizedMatrix {
 }
 
 /** The number that stands for zero: 2^(bits − 1), MatMulNBits' default where it is given no zero points. */
-export function zeroPoint(bits: QuantizationBits): number {
+function zeroPoint(bits: QuantizationBits): number {
   return 1 << (bits - 1);
 }
 

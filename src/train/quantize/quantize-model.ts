@@ -9,7 +9,7 @@ import { quantizeMatrix, type QuantizationSpec } from './blocks.js';
 import { raiseOpset } from './raise-opset.js';
 
 /** DequantizeLinear, which gradients go through, knows blocks and 4-bit numbers from this opset on. */
-export const QUANTIZED_OPSET = 21;
+const QUANTIZED_OPSET = 21;
 
 export interface QuantizeOptions extends QuantizationSpec {
   /** Folder of external data. */

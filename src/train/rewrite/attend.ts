@@ -68,7 +68,7 @@ function maskBias(
 }
 
 /** Positions 0, 1, … of a dimension, in the shape [size, 1] for queries or [1, size] for keys. */
-export function positions(view: NodeView, { name, dims }: Shaped, of: 'queries' | 'keys'): string {
+function positions(view: NodeView, { name, dims }: Shaped, of: 'queries' | 'keys'): string {
   const { emit } = view;
   return emit.unsqueeze(emit.range(emit.dim(name, dims, 2)), [of === 'queries' ? 1 : 0]);
 }

@@ -130,3 +130,24 @@ export function lengthViolations(files: readonly ScannedFile[], limit = MAX_LINE
     .filter((file) => file.lines > limit)
     .map((file) => `${file.path}: ${file.lines} lines; split it (at most ${limit})`);
 }
+
+/** Values that a file of `sources` exports and no other file imports by name; not of files that are imported whole. */
+export function unusedExports(sources: readonly ScannedFile[], users: readonly ScannedFile[]): string[] {
+  const taken = new Map<string, Set<string>>();
+  const whole = new Set<string>();
+  for (const file of [...sources, ...users])
+    for (const { specifier, names } of file.imports) {
+      const target = resolveLocal(file.path, specifier)?.replace(/^dist\//, 'src/');
+      if (target === undefined) continue;
+      if (names.length === 0) whole.add(target);
+      taken.set(target, new Set([...(taken.get(target) ?? []), ...names]));
+    }
+  return sources.flatMap(({ path, exports }) => {
+    const plain = path.replace(/x$/, '');
+    const used = [path, plain].flatMap((known) => [...(taken.get(known) ?? [])]);
+    if (whole.has(path) || whole.has(plain)) return [];
+    return exports
+      .filter((name) => !used.includes(name))
+      .map((name) => `${path} exports ${name}, which nobody imports`);
+  });
+}

@@ -19,7 +19,7 @@ export interface ScannedFile {
   readonly path: string;
   readonly lines: number;
   readonly imports: readonly ImportSite[];
-  /** Names that it exports; `export *` not among them. */
+  /** Names of the values that it exports; what `export *` passes on is not among them. */
   readonly exports: readonly string[];
   /** Lines that read the environment (process.env, or env from node:process). */
   readonly envReads: readonly number[];
@@ -89,7 +89,7 @@ const boundNames = (name: ts.BindingName): string[] =>
 
 function namesExported(node: ts.Statement): string[] {
   if (ts.isExportDeclaration(node)) {
-    const clause = node.exportClause;
+    const clause = node.isTypeOnly ? undefined : node.exportClause;
     return clause && ts.isNamedExports(clause) ? clause.elements.map(({ name }) => name.text) : [];
   }
   const marked =
