@@ -5,7 +5,7 @@
 //
 // Inputs that fail are kept in .cache/fuzz. Exit code 1 where there are any.
 import { fork } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -14,6 +14,16 @@ import { TARGETS } from './fuzz/targets.mjs';
 
 const HANG_MS = 10_000;
 const TICKS = 20;
+
+/** Processor time of a process so far; undefined where the system does not say. */
+function cpuMsOf(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return undefined;
+  }
+}
 /** Of one target; the same mistake is found thousands of times. */
 const MOST_FINDINGS = 5;
 
@@ -48,16 +58,26 @@ function attempt(name, from, to) {
     let at = from;
     let done;
     let why;
-    // Counted in ticks: a machine that sleeps, or processes that are paused, are no hang.
+    // Counted in ticks and by the processor's clock: a machine that sleeps, processes that are paused or get no turn, are no hang. What
+    // waits for something that never comes takes no processor time: it has twenty times as long.
     let ticks = 0;
+    let cpuMs = 0;
     const watch = () => {
       ticks = 0;
+      cpuMs = cpuMsOf(child.pid) ?? 0;
     };
-    const timer = setInterval(() => {
-      if (++ticks < TICKS * (at === from ? 6 : 1)) return;
-      why = `hang: no answer within ${values['hang-ms']} ms`;
-      child.kill('SIGKILL');
-    }, Number(values['hang-ms']) / TICKS);
+    const timer = setInterval(
+      () => {
+        const most = Number(values['hang-ms']) * (at === from ? 6 : 1);
+        const waitedMs = (++ticks * Number(values['hang-ms'])) / TICKS;
+        const worked = cpuMsOf(child.pid);
+        if (waitedMs < most || (worked !== undefined && worked - cpuMs < most && waitedMs < 20 * most))
+          return;
+        why = `hang: no answer within ${values['hang-ms']} ms`;
+        child.kill('SIGKILL');
+      },
+      Number(values['hang-ms']) / TICKS,
+    );
     child.on('message', (message) => {
       if (message.at !== undefined) ({ at } = message);
       if (message.finding) findings.push(message.finding);

@@ -1,10 +1,9 @@
 // The coordinator's kernels on modules as they come in, without hash and disk: averaged, or rotated to a published adapter first.
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { fastKernels } = await dist('align/fast-kernels.js');
-const { crossGram, rotationOf } = await dist('align/rotate.js');
-const { softRotation } = await dist('align/procrustes.js');
-const { addRotated, emptySums, transposed } = await dist('align/row-factors.js');
-const { fromManifest } = await dist('tensor/manifest.js');
+import { fastKernels } from '../../dist/align/fast-kernels.js';
+import { crossGram, rotationOf } from '../../dist/align/rotate.js';
+import { softRotation } from '../../dist/align/procrustes.js';
+import { addRotated, emptySums, transposed } from '../../dist/align/row-factors.js';
+import { fromManifest } from '../../dist/tensor/manifest.js';
 
 const kernels = fastKernels();
 const LAMBDA = 0.6;

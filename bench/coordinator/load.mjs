@@ -3,10 +3,8 @@
 import { createInterface } from 'node:readline';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { SHAPES, submitUpdate, Updates } from './payload.mjs';
-
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { clientChannelOptions, DEFAULT_CHUNK_BYTES } = await dist('rpc/channel-options.js');
-const { siloService } = await dist('rpc/protos.js');
+import { clientChannelOptions, DEFAULT_CHUNK_BYTES } from '../../dist/rpc/channel-options.js';
+import { siloService } from '../../dist/rpc/protos.js';
 
 const now = () => performance.timeOrigin + performance.now();
 const asIs = (bytes) => bytes;

@@ -1,12 +1,10 @@
 // Adapters of a stated size and the messages that carry them, serialized once: a load generator must cost as little as it can.
 import { createHash } from 'node:crypto';
-
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { siloService } = await dist('rpc/protos.js');
-const { canonicalHeader } = await dist('tensor/canonical.js');
-const { toManifest } = await dist('tensor/manifest.js');
-const { encodeTensorFile } = await dist('tensor/encode-file.js');
-const { Random } = await dist('random.js');
+import { siloService } from '../../dist/rpc/protos.js';
+import { canonicalHeader } from '../../dist/tensor/canonical.js';
+import { toManifest } from '../../dist/tensor/manifest.js';
+import { encodeTensorFile } from '../../dist/tensor/encode-file.js';
+import { Random } from '../../dist/random.js';
 
 export const submitUpdate = siloService.methods.SubmitUpdate;
 

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { createAdminClient } from '../../dist/rpc/client.js';
 import { Child } from '../train/child-process.mjs';
 import { adapterOf, chunksOf, fileOf, SHAPES } from './payload.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
-const { createAdminClient } = await import(new URL('../../dist/rpc/client.js', import.meta.url));
 
 /** Most memory that a process had resident so far, MB; undefined where the system does not say. */
 export function peakMB(pid) {

@@ -7,9 +7,7 @@ import { join } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { moduleKernels } from './kernels.mjs';
 import { submitUpdate } from './payload.mjs';
-
-const dist = (path) => import(new URL(`../../dist/${path}`, import.meta.url));
-const { serverChannelOptions } = await dist('rpc/channel-options.js');
+import { serverChannelOptions } from '../../dist/rpc/channel-options.js';
 
 const [kind, folder] = process.argv.slice(2);
 

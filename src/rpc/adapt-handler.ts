@@ -10,6 +10,7 @@ import type { CertificateFacts } from '../pki/certificate.js';
 import type { CallContext } from './call-context.js';
 import type { Decoded } from './decode.js';
 import type { OpenCalls } from './open-calls.js';
+import { askForMessage } from './read-ahead.js';
 import { toServiceError } from './status.js';
 
 type Message = object;
@@ -38,6 +39,8 @@ export interface Adapting {
   readonly names: CallNames;
   readonly onError: OnHandlerError;
   readonly open: OpenCalls;
+  /** ServerWindows.widen. */
+  readonly widen: (peer: string) => () => void;
   /** Who calls. Throws where he may not. */
   readonly admit: (call: AnyCall, first: Message | undefined) => CertificateFacts | undefined;
   /** Where requests are signed, a stream's caller is known by its first message, which must come within so many ms. */
@@ -51,7 +54,11 @@ interface Opened {
 }
 
 /** grpc-js also says 'cancelled' after every normal end: `finish` tells those apart. */
-function openContext(call: AnyCall, { names, open, admit }: Adapting, first: Message | undefined): Opened {
+function openContext(
+  call: AnyCall,
+  { names, open, admit, widen }: Adapting,
+  first: Message | undefined,
+): Opened {
   const caller = admit(call, first);
   const controller = new AbortController();
   let finished = false;
@@ -65,6 +72,7 @@ function openContext(call: AnyCall, { names, open, admit }: Adapting, first: Mes
     context: {
       ...names,
       peer: call.getPeer(),
+      widen: () => widen(call.getPeer()),
       caller,
       metadata: (key) => firstValue(call.metadata, key),
       signal: controller.signal,
@@ -146,6 +154,17 @@ export function adaptUnary(handler: UnaryHandler, adapting: Adapting) {
 
 type Incoming = AsyncIterator<Decoded<Message>, unknown, undefined>;
 
+/** The messages of a call, each read when it is asked for (read-ahead.ts). */
+function paced(iterator: Incoming, metadata: Metadata): Incoming {
+  return {
+    next: () => {
+      askForMessage(metadata);
+      return iterator.next();
+    },
+    return: (value) => iterator.return?.(value) ?? Promise.resolve({ done: true, value }),
+  };
+}
+
 async function* incoming(
   first: IteratorResult<Decoded<Message>, unknown> | undefined,
   iterator: Incoming,
@@ -190,7 +209,7 @@ export function adaptClientStream(handler: ClientStreamHandler, adapting: Adapti
     // The iteration reports failures; without a listener an error after an early return would be uncaught.
     call.on('error', () => undefined);
     // destroyOnReturn: a handler that answers early must still be able to answer.
-    const iterator = call.iterator({ destroyOnReturn: false }) as Incoming;
+    const iterator = paced(call.iterator({ destroyOnReturn: false }) as Incoming, call.metadata);
     const begin = (first?: IteratorResult<Decoded<Message>, unknown>): void => {
       const message = first === undefined || first.done === true ? undefined : first.value;
       const opened = openContext(call, adapting, message);
@@ -213,18 +232,30 @@ export function adaptClientStream(handler: ClientStreamHandler, adapting: Adapti
   };
 }
 
-/** Resolves when the stream takes more, or the call is over. */
-function drained(call: ServerWritableStream<Decoded<Message>, Message>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      call.off('drain', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    call.once('drain', done);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
+/** Messages of one stream that may wait for a slow caller; grpc-js would let 16 of them pile up. */
+const UNSENT = 2;
+
+/** Writes; resolves when fewer than UNSENT messages wait to be sent, or the call is over. */
+function writer(
+  call: ServerWritableStream<Decoded<Message>, Message>,
+  signal: AbortSignal,
+): (message: Message) => Promise<void> {
+  let unsent = 0;
+  let wake: () => void = () => undefined;
+  signal.addEventListener('abort', () => {
+    wake();
   });
+  return async (message) => {
+    unsent++;
+    call.write(message, () => {
+      unsent--;
+      wake();
+    });
+    while (unsent >= UNSENT && !signal.aborted)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+  };
 }
 
 /** The next value, or the end where the call is over first: a generator that waits for an event must not hold it. */
@@ -261,12 +292,13 @@ export function adaptServerStream(handler: ServerStreamHandler, adapting: Adapti
     const { signal } = context;
     const run = async (): Promise<void> => {
       const iterator = handler(valid(call.request), context)[Symbol.asyncIterator]();
+      const write = writer(call, signal);
       try {
         for (;;) {
           const next = await nextUnlessAborted(iterator, signal);
           if (signal.aborted) throw signal.reason as FedrotError;
           if (next.done === true) return;
-          if (!call.write(next.value)) await drained(call, signal);
+          await write(next.value);
         }
       } finally {
         // A generator that waits for something else returns once that comes; nobody may have to wait for it.

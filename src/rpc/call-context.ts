@@ -13,6 +13,11 @@ export interface CallContext {
   readonly caller?: CertificateFacts | undefined;
   /** Who calls over HTTP, where there are no certificates: src/server/http says so, nobody else. */
   readonly operator?: { readonly name: string; readonly role: Role };
+  /**
+   * Lets the caller send faster than the round trips of a narrow window allow, until the returned function is called: for as long as
+   * the handler takes what comes (server-windows.ts).
+   */
+  widen?(): () => void;
   /** First value of a metadata key (lower case), e.g. `fedrot-session`; undefined where the caller sent none. */
   metadata(key: string): string | undefined;
   /** Aborted when the caller left, cancelled, was revoked, or his deadline passed; never by a normal end before the handler returns. */

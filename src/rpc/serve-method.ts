@@ -3,6 +3,7 @@ import { FedrotError } from '../errors.js';
 import { adaptClientStream, adaptServerStream, adaptUnary, type Adapting } from './adapt-handler.js';
 import { decodeRequest } from './decode.js';
 import { handlerName, type Method, type Service } from './protos.js';
+import { serializeOnce } from './serialized.js';
 
 export type LooseHandlers = Readonly<Record<string, (...args: never[]) => unknown>>;
 
@@ -26,7 +27,11 @@ export function implementation(
         ? adaptServerStream
         : adaptUnary;
     adapted[key] = adapt(bound as never, adaptingOf(key, methodName)) as UntypedServiceImplementation[string];
-    decoding[key] = { ...method, requestDeserialize: decodeRequest(method, keepRaw) };
+    decoding[key] = {
+      ...method,
+      requestDeserialize: decodeRequest(method, keepRaw),
+      responseSerialize: serializeOnce(method.responseSerialize),
+    };
   }
   return { definition: decoding, handlers: adapted };
 }

@@ -8,6 +8,7 @@ import { firstValue, type Adapting, type AnyCall, type OnHandlerError } from './
 import { setCaller } from './callers.js';
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_WINDOW_BYTES,
   serverChannelOptions,
   type ServerTransportOptions,
 } from './channel-options.js';
@@ -16,9 +17,11 @@ import { rawBytesOf } from './decode.js';
 import type { CallGuard } from './guard.js';
 import { certificateOf, gate, statusObserver, type CallEnd } from './interceptors.js';
 import { OpenCalls } from './open-calls.js';
+import { limitReadAhead } from './read-ahead.js';
 import { adminService, enrolService, reflectionPackage, siloService } from './protos.js';
 import { listenSecurely, type SecureListener } from './secure-listener.js';
 import { implementation } from './serve-method.js';
+import { ServerWindows } from './server-windows.js';
 import type { AdminHandlers, EnrolHandlers, SiloHandlers } from './services.js';
 
 export interface RpcServerOptions {
@@ -65,14 +68,16 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   const problemOf = (peer: string): string | undefined => listener?.problemOf(peer);
   const maxMessageBytes = options.transport?.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   const observer = statusObserver(options.onCallEnd ?? (() => undefined), maxMessageBytes);
+  const windows = new ServerWindows(options.transport?.flowControlWindowBytes ?? DEFAULT_WINDOW_BYTES);
   const server = new Server({
     ...serverChannelOptions(options.transport),
     // A signed call is admitted by its adapter, which sees the first message; all others when their headers are there.
     interceptors:
       guard === undefined
-        ? [observer]
+        ? [observer, limitReadAhead]
         : [
             observer,
+            limitReadAhead,
             gate((call) => {
               if (!signed || !call.service.startsWith('fedrot.')) guard.admit(call);
             }, problemOf),
@@ -100,6 +105,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       names: { service: service.name, method: handler },
       onError: options.onHandlerError ?? (() => undefined),
       open,
+      widen: (peer) => windows.widen(peer),
       admit: admit(service.name, method),
       ...(signed && { firstMessageMs: FIRST_MESSAGE_MS }),
     });
@@ -129,6 +135,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
         });
         ({ port } = listener);
       }
+      windows.watch(server);
       setServing(true);
       return port;
     },

@@ -3,6 +3,7 @@ import type { MethodDefinition } from '@grpc/proto-loader';
 import type { CallContext } from './call-context.js';
 import type { AdminServiceDefinition, AdminServiceHandlers } from './gen/fedrot/v1/AdminService.js';
 import type { EnrolServiceDefinition, EnrolServiceHandlers } from './gen/fedrot/v1/EnrolService.js';
+import type { Serialized } from './serialized.js';
 import type { SiloServiceDefinition, SiloServiceHandlers } from './gen/fedrot/v1/SiloService.js';
 
 /** The named members of a generated interface, without its index signature. */
@@ -25,7 +26,7 @@ interface HandlerOf<Request, Response> {
    */
   clientStream: (requests: AsyncIterable<Request>, context: CallContext) => Promise<Response>;
   /** The next message is asked for when the one before is on its way; the generator is returned when the caller leaves. */
-  serverStream: (request: Request, context: CallContext) => AsyncIterable<Response>;
+  serverStream: (request: Request, context: CallContext) => AsyncIterable<Response | Serialized>;
 }
 
 type HandlersOf<Handles, Definition> = {

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { NAME, NAME_RULE } from '../name.js';
 import { readConfig } from '../read-config.js';
-import { DEFAULT_CHUNK_BYTES, DEFAULT_MAX_MESSAGE_BYTES, MAX_CHUNK_BYTES } from '../rpc/channel-options.js';
+import {
+  DEFAULT_CHUNK_BYTES,
+  DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_WINDOW_BYTES,
+  MAX_CHUNK_BYTES,
+} from '../rpc/channel-options.js';
 import { tracingSchema } from '../trace/tracing-config.js';
 import { WEBHOOK_EVENTS } from './webhooks/webhook-events.js';
 
@@ -175,6 +180,22 @@ export const coordinatorConfigSchema = z.strictObject({
         .max(1_000_000)
         .default(200)
         .describe('calls of one party in a second; five times as many at once'),
+      maxUploadsAtOnce: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(8)
+        .describe(
+          'uploads that are taken at the same time; others wait their turn, those of slow links are taken besides. Each takes up to uploadWindowBytes of memory',
+        ),
+      uploadWindowBytes: z
+        .int()
+        .min(64 * KIB)
+        .max(GIB)
+        .default(DEFAULT_WINDOW_BYTES)
+        .describe(
+          'HTTP/2 window of an upload that is being taken, bytes: divided by the round-trip time it is the most that one upload can reach (8 MiB over 50 ms: 160 MB/s)',
+        ),
       maxUploadsPerSilo: z.int().min(1).max(1000).default(4).describe('uploads of one silo at the same time'),
       maxUploadBytesPerDay: z
         .int()

@@ -148,6 +148,7 @@ export async function startCoordinator(
       transport: {
         maxMessageBytes: config.limits.maxMessageBytes,
         maxConcurrentStreams: config.limits.maxConcurrentStreams,
+        flowControlWindowBytes: config.limits.uploadWindowBytes,
       },
       ...trust.rpc,
       onCallEnd: (end) => {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { AuditLog } from '../../evidence/audit.js';
+import { whileWide } from '../../rpc/while-wide.js';
 import type { AdminHandlers } from '../../rpc/services.js';
 import type { RunInput } from '../../rpc/gen/fedrot/v1/Run.js';
 import { adapterRef } from '../coordinator/assignments.js';
@@ -43,7 +44,7 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
         audit,
         context,
         'run.create',
-        async () => ({ runId: await createRun(coordinator, requests, context) }),
+        async () => ({ runId: await whileWide(context, () => createRun(coordinator, requests, context)) }),
         (created) => ({ object: created?.runId ?? 'a run' }),
       );
     },
@@ -110,7 +111,7 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
 
     async pushBundleFile(requests, context) {
       identity.operator('operate', context);
-      const push = () => pushBundleFile(coordinator, requests, context, signing);
+      const push = () => whileWide(context, () => pushBundleFile(coordinator, requests, context, signing));
       const { complete } = await audited(audit, context, 'bundle.push', push, (pushed) => ({
         object: pushed === undefined ? 'a file of a bundle' : `bundle ${pushed.bundle} ${pushed.file}`,
       }));

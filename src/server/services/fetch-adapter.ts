@@ -1,9 +1,11 @@
 import { FedrotError } from '../../errors.js';
 import type { FetchAdapterRequest } from '../../rpc/gen/fedrot/v1/FetchAdapterRequest.js';
+import type { Serialized } from '../../rpc/serialized.js';
 import type { TensorStreamInput } from '../../rpc/gen/fedrot/v1/TensorStream.js';
 import { publishedAdapter } from '../coordinator/assignments.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import { sendTensors } from '../transfer/send-stream.js';
+import type { SharedChunks } from '../transfer/shared-chunks.js';
 
 /** Which files of a version a caller may have. */
 const PARTS = {
@@ -20,7 +22,8 @@ export function fetchAdapter(
   coordinator: Coordinator,
   { runId, version, offset, part }: FetchAdapterRequest,
   caller: 'silo' | 'operator',
-): AsyncIterable<TensorStreamInput> {
+  shared?: SharedChunks,
+): AsyncIterable<TensorStreamInput | Serialized> {
   const adapter = publishedAdapter(coordinator.run(runId), version);
   const kind = PARTS[part];
   if (kind === 'state' && caller === 'silo')
@@ -34,6 +37,7 @@ export function fetchAdapter(
   return sendTensors(coordinator.spool.pathOf(file.sha256), file.sha256, {
     offset,
     chunkBytes: coordinator.config.chunkBytes,
+    shared,
     onSent: (bytes) => {
       coordinator.metrics.bytesSent.inc({ kind }, bytes);
     },

@@ -13,6 +13,8 @@ import type { SiloRole } from '../coordinator/silo-registry.js';
 import type { EvaluationRecord } from '../store/store.js';
 import { hashOf } from '../transfer/receive-payload.js';
 import { sendFile } from '../transfer/send-stream.js';
+import { SharedChunks } from '../transfer/shared-chunks.js';
+import { UploadAdmission } from '../transfer/upload-admission.js';
 import { UploadDesk } from '../transfer/upload-desk.js';
 import { wellFormed } from '../access/refusals.js';
 import { checkRange, cleanText } from './checks.js';
@@ -63,7 +65,9 @@ export function createSiloService({
   const caller = new SiloCaller(identity, silos);
   const desk = new UploadDesk(coordinator.spool);
   const quotas = new UploadQuotas(config.limits, clock, config.dataFolder);
-  const submit = new SubmitUpdate(coordinator, caller, desk, quotas);
+  const admission = new UploadAdmission(config.limits.maxUploadsAtOnce);
+  const submit = new SubmitUpdate(coordinator, caller, desk, quotas, admission);
+  const shared = new SharedChunks();
 
   return {
     async register(request, context) {
@@ -112,7 +116,7 @@ export function createSiloService({
     async *fetchAdapter(request, context) {
       const { silo } = caller.requireSession(context);
       requireAdmitted(coordinator.run(request.runId), silo);
-      yield* fetchAdapter(coordinator, request, 'silo');
+      yield* fetchAdapter(coordinator, request, 'silo', shared);
     },
 
     async *fetchBundleFile({ bundleSha256, file, offset }, context) {
@@ -122,6 +126,7 @@ export function createSiloService({
       yield* sendFile(bundles.pathOf(bundleSha256, file), found, {
         offset,
         chunkBytes: config.chunkBytes,
+        shared,
         onSent: (bytes) => {
           metrics.bytesSent.inc({ kind: 'bundle' }, bytes);
         },

@@ -5,6 +5,7 @@ import { child, parseContext } from '../../trace/tracing.js';
 import type { CallContext } from '../../rpc/call-context.js';
 import type { SubmitUpdateRequest } from '../../rpc/gen/fedrot/v1/SubmitUpdateRequest.js';
 import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateResponse.js';
+import { whileWide } from '../../rpc/while-wide.js';
 import type { UpdateBegin } from '../../rpc/gen/fedrot/v1/UpdateBegin.js';
 import { fromManifest } from '../../tensor/manifest.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
@@ -15,7 +16,9 @@ import { refuseUpdate, type UpdateClaim } from '../round/admit.js';
 import type { UploadKey } from '../spool/tensor-spool.js';
 import type { UpdateRecord } from '../store/store.js';
 import { guardStream } from '../transfer/guard-stream.js';
+import { leaveWhenIdle } from '../transfer/leave-when-idle.js';
 import { hashOf, receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
+import type { UploadAdmission } from '../transfer/upload-admission.js';
 import type { UploadDesk } from '../transfer/upload-desk.js';
 import { checkRange, informative } from './checks.js';
 import type { SiloCaller } from './silo-caller.js';
@@ -47,6 +50,7 @@ export class SubmitUpdate {
     private readonly caller: SiloCaller,
     private readonly desk: UploadDesk,
     private readonly quotas: UploadQuotas,
+    private readonly admission: UploadAdmission,
   ) {}
 
   /** As #handle; where rounds are traced, as a span below the silo's task. */
@@ -111,7 +115,11 @@ export class SubmitUpdate {
             takenOver.abort(signal.reason);
           });
           await this.coordinator.spool.dropOtherPartials(key);
-          await this.#receive(submission, messages, count);
+          const place = await this.admission.enter(AbortSignal.any([signal, context.signal]));
+          const taken = leaveWhenIdle(messages, place, clock);
+          await whileWide(context, () => this.#receive(submission, taken, count)).finally(() => {
+            place.leave();
+          });
         }),
       );
     } finally {

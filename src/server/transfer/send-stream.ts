@@ -1,4 +1,5 @@
 import { FedrotError } from '../../errors.js';
+import type { Serialized } from '../../rpc/serialized.js';
 import type { FileStreamInput } from '../../rpc/gen/fedrot/v1/FileStream.js';
 import type { TensorStreamInput } from '../../rpc/gen/fedrot/v1/TensorStream.js';
 import { toManifest } from '../../tensor/manifest.js';
@@ -6,12 +7,15 @@ import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { BundleFile } from '../spool/bundle-files.js';
 import { readChunks } from '../spool/read-chunks.js';
+import type { SharedChunks } from './shared-chunks.js';
 
 export interface SendOptions {
   /** Where to begin, in payload (tensors) or file bytes. */
   readonly offset: number;
   readonly chunkBytes: number;
   readonly onSent: (bytes: number) => void;
+  /** Where many fetch the same: chunks come from there. */
+  readonly shared?: SharedChunks | undefined;
 }
 
 /** A stored adapter: manifest, chunks from the offset, digest. Read as fast as the caller takes it. */
@@ -19,7 +23,7 @@ export async function* sendTensors(
   path: string,
   sha256: string,
   options: SendOptions,
-): AsyncGenerator<TensorStreamInput, void, undefined> {
+): AsyncGenerator<TensorStreamInput | Serialized, void, undefined> {
   const { tensors, payloadOffset, payloadBytes } = layoutOf(path);
   checkOffset(options.offset, payloadBytes);
   yield { manifest: toManifest(tensors) };
@@ -49,7 +53,7 @@ export async function* sendFile(
   path: string,
   file: BundleFile,
   options: SendOptions,
-): AsyncGenerator<FileStreamInput, void, undefined> {
+): AsyncGenerator<FileStreamInput | Serialized, void, undefined> {
   checkOffset(options.offset, file.bytes);
   yield { info: { name: file.name, bytes: file.bytes } };
   yield* sendChunks(path, 0, file.bytes, options);
@@ -65,9 +69,15 @@ async function* sendChunks(
   path: string,
   start: number,
   bytes: number,
-  { offset, chunkBytes, onSent }: SendOptions,
-): AsyncGenerator<{ chunk: { offset: number; data: Buffer } }, void, undefined> {
+  { offset, chunkBytes, onSent, shared }: SendOptions,
+): AsyncGenerator<{ chunk: { offset: number; data: Buffer } } | Serialized, void, undefined> {
   let at = offset;
+  for (; shared && at < bytes; at += chunkBytes) {
+    const count = Math.min(chunkBytes, bytes - at);
+    yield await shared.get(path, start + at, count, at);
+    onSent(count);
+  }
+  if (shared) return;
   for await (const data of readChunks(path, start + offset, start + bytes, chunkBytes)) {
     yield { chunk: { offset: at, data } };
     at += data.length;
