@@ -2,9 +2,9 @@
 // real protocol: Register, Heartbeat, WatchAssignments, FetchAdapter, SubmitUpdate.
 import { createInterface } from 'node:readline';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { SHAPES, submitUpdate, Updates } from './payload.mjs';
 import { clientChannelOptions, DEFAULT_CHUNK_BYTES } from '../../dist/rpc/channel-options.js';
 import { siloService } from '../../dist/rpc/protos.js';
+import { SHAPES, submitUpdate, Updates } from './payload.mjs';
 
 const now = () => performance.timeOrigin + performance.now();
 const asIs = (bytes) => bytes;

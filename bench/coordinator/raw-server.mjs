@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { serverChannelOptions } from '../../dist/rpc/channel-options.js';
 import { moduleKernels } from './kernels.mjs';
 import { submitUpdate } from './payload.mjs';
-import { serverChannelOptions } from '../../dist/rpc/channel-options.js';
 
 const [kind, folder] = process.argv.slice(2);
 

@@ -1,3 +1,4 @@
+import { FedrotError } from '../../errors.js';
 import { siloService } from '../../rpc/protos.js';
 import { Serialized } from '../../rpc/serialized.js';
 import { readChunks } from '../spool/read-chunks.js';
@@ -6,7 +7,7 @@ import { readChunks } from '../spool/read-chunks.js';
 const KEPT_BYTES = 16 * 1024 * 1024;
 
 /** TensorStream.chunk and FileStream.chunk are one message on the wire: field 2, a Chunk. */
-const serialize = siloService.methods.FetchAdapter!.responseSerialize;
+const METHOD = 'FetchAdapter';
 
 /** Messages with chunks of stored files, read and serialized once for all who fetch them at the same time; the oldest go first. */
 export class SharedChunks {
@@ -42,6 +43,9 @@ export class SharedChunks {
 async function readChunk(path: string, position: number, bytes: number, offset: number): Promise<Serialized> {
   const parts: Buffer[] = [];
   for await (const part of readChunks(path, position, position + bytes, bytes)) parts.push(part);
-  const data = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  const [first = Buffer.alloc(0)] = parts;
+  const data = parts.length > 1 ? Buffer.concat(parts) : first;
+  const serialize = siloService.methods[METHOD]?.responseSerialize;
+  if (serialize === undefined) throw new FedrotError('internal', `there is no method ${METHOD}`);
   return new Serialized(serialize({ chunk: { offset, data } }));
 }
