@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { huggingFaceTokenizer, type HuggingFaceTokenizer } from './huggingface-tokenizer.js';
 import { readJsonObject } from './json-file.js';
+import { textPieces } from './text-pieces.js';
 import { longestFirst } from './truncation.js';
 
 export const TOKENIZER_FILE = 'tokenizer.json';
@@ -117,7 +118,7 @@ export class TextTokenizer {
   /** Ids of a text alone: no special tokens, nothing cut off. Throws data_invalid as encode does. */
   ids(text: string): number[] {
     const { marksWords } = this;
-    return pieces(text).flatMap((piece, index) => {
+    return textPieces(text).flatMap((piece, index) => {
       // The sign that such a vocabulary puts before a text stands for the space that the cut left out.
       const own = index === 0 || marksWords ? piece : ` ${piece}`;
       return this.#tokenize(own).map((token) => this.#id(token));
@@ -204,26 +205,6 @@ export class TextTokenizer {
     const { tokens, token_type_ids } = processor.post_process(first, second ?? null, true);
     return { tokens, typeIds: token_type_ids ?? tokens.map(() => 0) };
   }
-}
-
-/** Characters that are tokenized at once: without word boundaries the library takes more than linear time. */
-const PIECE_CHARACTERS = 1000;
-
-/**
- * A text in pieces that are tokenized alone as they are together: cut at single spaces between words, which are left out. None
- * for the empty text.
- */
-function pieces(text: string): string[] {
-  const found: string[] = [];
-  let begin = 0;
-  while (text.length - begin > PIECE_CHARACTERS) {
-    const cut = /[\p{L}\p{N}.,] (?=[\p{L}\p{N}])/u.exec(text.slice(begin + PIECE_CHARACTERS));
-    if (cut === null) break;
-    const at = begin + PIECE_CHARACTERS + cut.index + cut[0].length - 1;
-    found.push(text.slice(begin, at));
-    begin = at + 1;
-  }
-  return begin < text.length ? [...found, text.slice(begin)] : found;
 }
 
 /** Where the last word that begins before `limit` ends: before the first of the white space behind it. */
