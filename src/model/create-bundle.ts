@@ -55,6 +55,7 @@ export interface CreatedBundle {
  * and opset, for an export that cannot be trained.
  */
 export async function createBundle(options: CreateBundleOptions): Promise<CreatedBundle> {
+  checkOptions(options);
   const out = resolve(options.out);
   if (await holdsSomething(out))
     throw new FedrotError('already_exists', `${out}: already exists; name another folder or remove it`);
@@ -74,6 +75,20 @@ export async function createBundle(options: CreateBundleOptions): Promise<Create
   } finally {
     source.close();
   }
+}
+
+/** What can be refused before anything is read. */
+function checkOptions({ onnx, maxTokens, seed }: CreateBundleOptions): void {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new FedrotError('option_invalid', `seed ${seed}: must be a whole number of at least 0`);
+  if (maxTokens === undefined) return;
+  if (onnx === undefined)
+    throw new FedrotError(
+      'option_invalid',
+      'maxTokens (--max-tokens) is for ONNX exports; of a checkpoint, config.json says how long a text may be',
+    );
+  if (!Number.isSafeInteger(maxTokens) || maxTokens < 1)
+    throw new FedrotError('option_invalid', `maxTokens ${maxTokens}: must be a whole number of at least 1`);
 }
 
 function openSource(options: CreateBundleOptions): Promise<BundleSource> {

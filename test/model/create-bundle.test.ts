@@ -146,6 +146,15 @@ describe('createBundle', () => {
     expect(manifest.files.map(({ name }) => name)).toContain('tokenizer_config.json');
   });
 
+  it.each([
+    [{ seed: 1.5 }, /seed 1\.5: must be a whole number/],
+    [{ seed: -1 }, /seed -1: must be/],
+    [{ maxTokens: 16 }, /maxTokens \(--max-tokens\) is for ONNX exports/],
+    [{ onnx: 'model.onnx', maxTokens: 0 }, /maxTokens 0: must be/],
+  ])('refuses %j', async (options, message) => {
+    await expect(tinyBundle(folder, 'bundle', options)).rejects.toThrow(message);
+  });
+
   it('can take the tokenizer from a file of another name', async () => {
     await rm(join(folder, 'checkpoint/tokenizer.json'));
     await writeFile(join(folder, 'words.json'), JSON.stringify(TINY_TOKENIZER));
