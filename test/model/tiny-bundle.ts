@@ -1,18 +1,25 @@
 import { readFileSync } from 'node:fs';
-import { cp, mkdtemp, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { createBundle, type CreateBundleOptions, type CreatedBundle } from '../../src/model/create-bundle.js';
 import { repoPath } from '../support/repo.js';
 
-/** A WordPiece tokenizer over a handful of words: 25 ids. */
+/** A WordPiece tokenizer over a handful of words: 24 ids. */
 export const TINY_TOKENIZER = JSON.parse(
   readFileSync(repoPath('test/data/tiny-tokenizer.json'), 'utf8'),
 ) as Record<string, unknown> & { readonly model: Record<string, unknown> };
 
-/** A temporary folder with `checkpoint` in it: a tiny random model of that architecture, with a tokenizer. */
+const made: string[] = [];
+afterAll(async () => {
+  for (const folder of made.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+/** A folder with `checkpoint` in it: a tiny random model of that architecture, with a tokenizer. Removed after the file's tests. */
 export async function tinyCheckpoint(architecture = 'bert'): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fedrot-bundle-'));
+  made.push(folder);
   await cp(repoPath('test/data/checkpoints', architecture), join(folder, 'checkpoint'), { recursive: true });
   await writeFile(join(folder, 'checkpoint/tokenizer.json'), JSON.stringify(TINY_TOKENIZER));
   return folder;
