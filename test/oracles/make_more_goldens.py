@@ -2,8 +2,8 @@
 
     .cache/venv/bin/python test/oracles/make_more_goldens.py OUT [NAME…]     or {"out", "names"} as JSON on standard input
 
-Tiny random models of transformers, odd sizes, exported by both exporters of torch.onnx at several opsets, with what PyTorch + PEFT compute
-from them (make_golden.py). What an exporter cannot write is said and left out. Needs the packages of requirements-peft.txt.
+Tiny random models of transformers, odd sizes, exported by both exporters of torch.onnx at several opsets, two of the files once more as
+ONNX Runtime optimizes them, with what PyTorch + PEFT compute from them (make_golden.py). What an exporter cannot write is said and left out. Needs the packages of requirements-peft.txt.
 """
 
 import json
@@ -75,9 +75,48 @@ MODELS = {
                 hf.GraniteForCausalLM, ["q_proj", "v_proj"]),
     "starcoder2": ("lm", lambda: hf.Starcoder2Config(**DECODER, num_key_value_heads=1, residual_dropout=0.0, embedding_dropout=0.0),
                    hf.Starcoder2ForCausalLM, ["q_proj", "v_proj"]),
+    "convbert": ("cls", lambda: hf.ConvBertConfig(**dict(
+        ENCODER, embedding_size=12, conv_kernel_size=3, head_ratio=1, num_groups=1)), hf.ConvBertForSequenceClassification, ["query", "value"]),
+    "nystromformer": ("cls", lambda: hf.NystromformerConfig(**dict(ENCODER, num_landmarks=6, segment_means_seq_len=6)),
+                      hf.NystromformerForSequenceClassification, ["query", "value"]),
+    "fnet": ("cls", lambda: hf.FNetConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, intermediate_size=20, hidden_dropout_prob=0.0,
+        max_position_embeddings=16, num_labels=3), hf.FNetForSequenceClassification, ["intermediate.dense"]),
+    "electra": ("cls", lambda: hf.ElectraConfig(**dict(ENCODER, embedding_size=7)), hf.ElectraForSequenceClassification, ["query", "value"]),
+    "mobilebert": ("cls", lambda: hf.MobileBertConfig(**dict(
+        ENCODER, embedding_size=8, intra_bottleneck_size=12, true_hidden_size=12, num_feedforward_networks=2, hidden_size=24)),
+        hf.MobileBertForSequenceClassification, ["query", "value"]),
+    "xlm": ("cls", lambda: hf.XLMConfig(
+        vocab_size=VOCABULARY, emb_dim=12, n_layers=2, n_heads=3, dropout=0.0, attention_dropout=0.0, max_position_embeddings=16,
+        num_labels=3), hf.XLMForSequenceClassification, ["q_lin", "v_lin"]),
+    "gpt2-classifier": ("cls", lambda: hf.GPT2Config(
+        vocab_size=VOCABULARY, n_embd=H, n_layer=2, n_head=HEADS, n_positions=16, pad_token_id=0, num_labels=3, **NO_DROPOUT),
+        hf.GPT2ForSequenceClassification, ["c_attn"]),
+    "llama-classifier": ("cls", lambda: hf.LlamaConfig(**dict(DECODER, pad_token_id=0, num_labels=3)),
+                         hf.LlamaForSequenceClassification, ["q_proj", "v_proj"]),
+    "bert-mish": ("cls", lambda: hf.BertConfig(**dict(ENCODER, hidden_act="mish")), hf.BertForSequenceClassification, ["query", "dense"]),
+    "gemma2": ("lm", lambda: hf.Gemma2Config(**dict(
+        DECODER, head_dim=4, num_key_value_heads=1, sliding_window=3, query_pre_attn_scalar=4)), hf.Gemma2ForCausalLM,
+        ["q_proj", "v_proj"]),
+    "phi3": ("lm", lambda: hf.Phi3Config(**dict(DECODER, pad_token_id=0, num_key_value_heads=3)), hf.Phi3ForCausalLM,
+             ["qkv_proj", "gate_up_proj"]),
+    "falcon-alibi": ("lm", lambda: hf.FalconConfig(
+        vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, alibi=True, multi_query=False,
+        parallel_attn=False, hidden_dropout=0.0, attention_dropout=0.0), hf.FalconForCausalLM, ["query_key_value"]),
+    "gpt-bigcode": ("lm", lambda: hf.GPTBigCodeConfig(
+        vocab_size=VOCABULARY, n_embd=H, n_layer=2, n_head=HEADS, n_positions=16, multi_query=True, **NO_DROPOUT),
+        hf.GPTBigCodeForCausalLM, ["c_attn"]),
+    "mpt": ("lm", lambda: hf.MptConfig(
+        vocab_size=VOCABULARY, d_model=H, n_heads=HEADS, n_layers=2, max_seq_len=16, resid_pdrop=0.0, emb_pdrop=0.0), hf.MptForCausalLM,
+        ["Wqkv"]),
+    "glm": ("lm", lambda: hf.GlmConfig(**dict(DECODER, head_dim=4, num_key_value_heads=1, pad_token_id=0)), hf.GlmForCausalLM,
+            ["q_proj", "v_proj"]),
     "nemotron": ("lm", lambda: hf.NemotronConfig(**DECODER, num_key_value_heads=3, head_dim=4), hf.NemotronForCausalLM,
                  ["q_proj", "v_proj"]),
 }
+
+# Written a second time, as ONNX Runtime optimizes them.
+OPTIMIZED = ["model.onnx", "model-legacy17.onnx"]
 
 SAID = []
 
@@ -133,7 +172,31 @@ def export_all(model, batch, folder):
         except Exception as error:
             path.unlink(missing_ok=True)
             say(folder=folder.name, file=file, export=str(error).strip().split("\n")[0][:200])
-    return written
+    return [*written, *optimized(folder, written)]
+
+
+def optimized(folder, written):
+    """The same graphs as ONNX Runtime rewrites them for its CPU kernels, where its Python package is installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return []
+    made = []
+    for file in written:
+        if file not in OPTIMIZED:
+            continue
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        name = file.replace(".onnx", "-ort.onnx")
+        options.optimized_model_filepath = str(folder / name)
+        try:
+            onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"])
+            made.append(name)
+        except Exception as error:
+            say(folder=folder.name, file=name, export=str(error).strip().split("\n")[0][:200])
+    return made
 
 
 def main():

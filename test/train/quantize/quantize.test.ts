@@ -17,7 +17,10 @@ import {
 import { quantizeModel } from '../../../src/train/quantize/quantize-model.js';
 import { raiseOpset } from '../../../src/train/quantize/raise-opset.js';
 import type { Batch, LoraSite, SessionOptions } from '../../../src/train/session-types.js';
+import { sessionParameters } from '../../../src/train/parameters.js';
 import { Trainer } from '../../../src/train/trainer.js';
+import { buildGraphs } from '../../../src/train/trainer-graphs.js';
+import { LABELS } from '../../../src/train/training-graph.js';
 import { worstDifference } from '../support/finite-differences.js';
 import { sizeOf, uniform } from '../support/random.js';
 
@@ -186,6 +189,20 @@ describe('a quantized model', () => {
           `${name}, external over ${over}`,
         ).toBeLessThan(2e-5);
     }
+  });
+
+  // ONNX Runtime runs what waits for nothing as early as it likes: all layers' weights would be float32 at once.
+  it('dequantizes a weight no sooner than its gradient is due', async () => {
+    const folder = mkdtempSync(join(home, 'order-'));
+    saveModel(quantizeModel(network(), { bits: 4, block: 32 }).model, folder);
+    const options: SessionOptions = { folder, lora: sites, dense: [], threads: 1 };
+    const { training } = await buildGraphs(options, sessionParameters(options));
+    const known = new Set([LABELS]);
+    for (const { inputs, outputs } of training.graph.nodes)
+      if (inputs.some((name) => known.has(name))) outputs.forEach((name) => known.add(name));
+    const weights = training.graph.nodes.filter(({ op }) => op === 'DequantizeLinear');
+    expect(weights).toHaveLength(1);
+    for (const { inputs } of weights) expect(inputs.some((name) => known.has(name))).toBe(true);
   });
 
   it('keeps what it is told to, and the matrix behind the logits unless asked', () => {

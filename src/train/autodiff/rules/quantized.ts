@@ -30,6 +30,19 @@ function zeroPoints(call: Call, type: ElementType, bits: number, dims: readonly 
 }
 
 /**
+ * An int64 vector that is known only when dY is, so that nothing which reads it can run before: ONNX Runtime runs nodes without inputs to wait
+ * for as early as it likes, and the dequantized weights of all layers would be in memory at once.
+ */
+function onceKnown(call: Call, values: readonly number[]): string {
+  const { emit } = call;
+  const flat = emit.op('Reshape', [call.dy(), emit.vector([-1])]);
+  const first = emit.slice(flat, emit.vector([0]), emit.vector([1]), [0]);
+  const positive = emit.op('Greater', [first, emit.scalar(call.type(call.y(0)), 0)]);
+  const none = emit.mul(emit.cast(positive, 'int64'), emit.scalar('int64', 0));
+  return emit.add(emit.vector(values), emit.reduceSum(none, [0], true));
+}
+
+/**
  * com.microsoft MatMulNBits, Y = A Wᵀ (+ bias) with W (N × K) in blocks of 4 or 8 bits: dA = dY · W, where DequantizeLinear reads W from the
  * same bytes. Needs opset 21; the weight itself has no gradient.
  */
@@ -45,7 +58,7 @@ const matMulNBits: GradientRule = (call) => {
   const type: ElementType = bits === 4 ? 'uint4' : 'uint8';
   const input = (): string => {
     const blob = view(call, INPUT.blob, type, [n, blocks * block]);
-    const scales = emit.op('Reshape', [call.x(INPUT.scales), emit.vector([n, blocks])]);
+    const scales = emit.op('Reshape', [call.x(INPUT.scales), onceKnown(call, [n, blocks])]);
     const weight = emit.op('DequantizeLinear', [blob, scales, zeroPoints(call, type, bits, [n, blocks])], {
       axis: int(1),
       block_size: int(block),
