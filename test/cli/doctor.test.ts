@@ -9,6 +9,7 @@ import { clientConfigSchema } from '../../src/client/config.js';
 import { FakeCoordinator } from '../client/fake-coordinator.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
 import { Consortium } from '../security/support/consortium.js';
+import { startTestCoordinator } from '../server/support/harness.js';
 import { cli } from './support/context.js';
 
 let folder: string;
@@ -103,6 +104,20 @@ describe('fedrot doctor', () => {
     const { code, findings } = await doctor();
     expect(code).toBe(1);
     expect(of(findings, 'clock')?.message).toMatch(/(2 min 0 s|1 min 59 s|119\.\d s) ahead of/);
+  });
+
+  it('a coordinator that speaks other protocols', async () => {
+    const running = await startTestCoordinator(join(folder, 'data'), {}, { protocol: { min: 2, max: 3 } });
+    try {
+      const { code, findings } = await doctor({ '--coordinator': running.address });
+      expect(code).toBe(1);
+      expect(of(findings, 'version')).toMatchObject({
+        outcome: 'fail',
+        message: expect.stringContaining('speaks protocols 2 to 3, this silo 1 to 1') as string,
+      });
+    } finally {
+      await running.close();
+    }
   });
 
   it('one label only', async () => {

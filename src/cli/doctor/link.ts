@@ -1,4 +1,5 @@
 import type { ClientConfig } from '../../client/config.js';
+import { CLOCK_TOLERANCE_MS } from '../../client/link/heartbeat.js';
 import { credentialFolder, partySecurity, type PartySecurity } from '../../client/link/party-security.js';
 import { systemClock } from '../../clock.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
@@ -6,16 +7,13 @@ import { describeIdentity } from '../../pki/identity.js';
 import { renewalState } from '../../pki/renewal.js';
 import { createSiloClient } from '../../rpc/client.js';
 import type { CheckResponse } from '../../rpc/gen/fedrot/v1/CheckResponse.js';
+import { commonProtocol, PROTOCOL } from '../../rpc/protocol.js';
 import { fromServiceError } from '../../rpc/status.js';
 import { formatBytes, formatDuration, formatTime } from '../format.js';
 import { packageVersion } from '../../version.js';
 import { fail, ok, skip, warn, type Finding } from './finding.js';
 
 const DEADLINE_MS = 10_000;
-/** As the daemon warns (src/client/link/heartbeat.ts). */
-const CLOCK_TOLERANCE_MS = 60_000;
-/** What this software speaks. */
-const PROTOCOL = 1;
 
 const ENROL = 'ask the operator for a token and run `fedrot enrol`';
 
@@ -95,7 +93,7 @@ function describeAnswer(
   address: string,
 ): Finding[] {
   const { softwareVersion, protocolMin, protocolMax, connected, maxUpdateBytes, serverTimeMs } = answer;
-  const speaks = PROTOCOL >= protocolMin && PROTOCOL <= protocolMax;
+  const protocol = commonProtocol(PROTOCOL, { min: protocolMin, max: protocolMax });
   const offMs = Math.round(serverTimeMs - (sentMs + receivedMs) / 2);
   const off = formatDuration(Math.abs(offMs));
   return [
@@ -104,11 +102,11 @@ function describeAnswer(
       `${address} answers in ${formatDuration(receivedMs - sentMs)}; updates up to ${formatBytes(maxUpdateBytes)}; ` +
         `this silo's daemon is ${connected ? '' : 'not '}connected`,
     ),
-    speaks
-      ? ok('version', `coordinator ${softwareVersion}, silo ${packageVersion()}, protocol ${PROTOCOL}`)
+    protocol !== undefined
+      ? ok('version', `coordinator ${softwareVersion}, silo ${packageVersion()}, protocol ${protocol}`)
       : fail(
           'version',
-          `the coordinator (${softwareVersion}) speaks protocols ${protocolMin} to ${protocolMax}, this silo ${PROTOCOL}`,
+          `the coordinator (${softwareVersion}) speaks protocols ${protocolMin} to ${protocolMax}, this silo ${PROTOCOL.min} to ${PROTOCOL.max}`,
           'update the older of the two',
         ),
     Math.abs(offMs) > CLOCK_TOLERANCE_MS

@@ -6,7 +6,7 @@ import { isAborted, sleep } from '../sleep.js';
 import type { Connection } from './connection.js';
 
 /** A clock that is off by more makes deadlines and certificates misleading. */
-const CLOCK_TOLERANCE_MS = 60_000;
+export const CLOCK_TOLERANCE_MS = 60_000;
 
 /** Where the coordinator states no interval; ms. */
 const DEFAULT_INTERVAL_MS = 10_000;

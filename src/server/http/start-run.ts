@@ -5,6 +5,7 @@ import { asFedrotError, FedrotError } from '../../errors.js';
 import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.js';
 import { describeIssues } from '../../read-config.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
+import { BYTES_PER_ELEMENT } from '../../tensor/dtype.js';
 import { canonicalHeader, canonicalOrder } from '../../tensor/canonical.js';
 import { encodeTensorFile, tensorInfos } from '../../tensor/encode-file.js';
 import { toManifest } from '../../tensor/manifest.js';
@@ -22,7 +23,6 @@ export interface InitialFrom {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
-const BYTES_OF = { f32: 4, f16: 2, bf16: 2 } as const;
 
 /** Version 0 for the specification. Throws precondition_failed, option_invalid, not_found. */
 export async function initialTensors(
@@ -125,9 +125,9 @@ function estimateOf({ wireDType }: RunSpec, tensors: readonly NamedTensor[]): Ru
   return {
     modules: tensors.filter(({ name }) => name.endsWith('.lora_A.weight')).length,
     parameters,
-    adapterBytes: parameters * BYTES_OF.f32,
-    uploadBytes: parameters * BYTES_OF[wireDType],
-    downloadBytes: parameters * BYTES_OF.f32,
+    adapterBytes: parameters * BYTES_PER_ELEMENT.f32,
+    uploadBytes: parameters * BYTES_PER_ELEMENT[wireDType],
+    downloadBytes: parameters * BYTES_PER_ELEMENT.f32,
   };
 }
 

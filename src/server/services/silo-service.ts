@@ -93,8 +93,8 @@ export function createSiloService({
       return settled(() => ({
         serverTimeMs: clock.now(),
         softwareVersion,
-        protocolMin: PROTOCOL.min,
-        protocolMax: PROTOCOL.max,
+        protocolMin: protocol.min,
+        protocolMax: protocol.max,
         maxUpdateBytes: config.limits.maxUpdateBytes,
         connected: silos.get(caller.identify(request.silo, context))?.connected ?? false,
       }));
