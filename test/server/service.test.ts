@@ -237,7 +237,9 @@ describe('a run with three silos and an evaluator', () => {
     expect(value('fedrot_round_duration_seconds_count{run="mail"}')).toBe(1);
     expect(value('fedrot_uploads_in_progress')).toBe(0);
     expect(value('fedrot_aggregations_in_progress')).toBe(0);
-    expect(value('fedrot_misalignment_ratio{run="mail"}')).toBeGreaterThanOrEqual(0);
+    const misalignment = value('fedrot_misalignment_ratio{run="mail"}');
+    expect(misalignment).toBeGreaterThan(0);
+    expect(misalignment).toBeLessThan(1);
     const payload = await fetchAdapter(admin, runId, 1);
     let squares = 0;
     for (let at = 0; at < payload.length; at += 4) squares += payload.readFloatLE(at) ** 2;
