@@ -1,4 +1,5 @@
 import { FedrotError } from '../errors.js';
+import { groupBy } from '../group-by.js';
 import { encodeF16 } from '../tensor/half.js';
 import type { NamedTensor } from '../tensor/tensor.js';
 import { loadModel } from '../train/ir/files.js';
@@ -63,11 +64,7 @@ export function mergeModel(bundle: Bundle, adapter: AdapterInput, sink: Pick<Fil
   const [inside, beside] = [lora.filter(canMerge), lora.filter((site) => !canMerge(site))];
   const model = withValues(injectLora(base, beside), beside, values);
 
-  const sites = new Map<string, LoraSite[]>();
-  for (const site of inside) {
-    const { initializer } = site.module.weight;
-    sites.set(initializer, [...(sites.get(initializer) ?? []), site]);
-  }
+  const sites = groupBy(inside, ({ module }) => module.weight.initializer);
   const initializers = new Map<string, TensorValue>();
   for (const [name, value] of model.graph.initializers) {
     const trained = values.get(name);

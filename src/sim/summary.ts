@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by.js';
 import { settingKey, varyingAxes } from './axes.js';
 import type { Trial } from './grid.js';
 import type { TrialResult, VersionResult } from './results.js';
@@ -44,16 +45,6 @@ function after({ trial, versions }: TrialResult, measure: Measure): number | und
   return statistic(versions.filter(({ version }) => version >= from).map((one) => one[measure]))?.mean;
 }
 
-function group<T>(items: readonly T[], key: (item: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const known = groups.get(key(item));
-    if (known === undefined) groups.set(key(item), [item]);
-    else known.push(item);
-  }
-  return [...groups.values()];
-}
-
 function summarizeMethod(results: readonly TrialResult[], baseline: readonly TrialResult[]): MethodSummary {
   const difference = (value: (result: TrialResult) => number | null): Statistic | undefined =>
     statistic(
@@ -91,14 +82,16 @@ function summarizeMethod(results: readonly TrialResult[], baseline: readonly Tri
 /** Results by setting and method, in their order. `baseline`: the name of the method that others are compared with. */
 export function summarize(results: readonly TrialResult[], baseline: string): SettingSummary[] {
   const axes = varyingAxes(results.map(({ trial }) => trial));
-  return group(results, ({ trial }) => settingKey(trial)).flatMap((setting) => {
+  return [...groupBy(results, ({ trial }) => settingKey(trial)).values()].flatMap((setting) => {
     const [one] = setting;
     if (one === undefined) return [];
     const plain = setting.filter(({ trial }) => trial.methodName === baseline);
     return {
       label: axes.map(({ text }) => text(one.trial)).join(', '),
       trial: one.trial,
-      methods: group(setting, ({ trial }) => trial.methodName).map((each) => summarizeMethod(each, plain)),
+      methods: [...groupBy(setting, ({ trial }) => trial.methodName).values()].map((each) =>
+        summarizeMethod(each, plain),
+      ),
     };
   });
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock.js';
 import type { AuditLog } from '../../evidence/audit.js';
+import { groupBy } from '../../group-by.js';
 import type { Logger } from '../../log.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { Store, StoredUpdate } from '../store/store.js';
@@ -52,11 +53,7 @@ export class Retention {
     const toMs = clock.now() - keepUpdatesMs;
     if (toMs <= this.#sweptToMs) return 0;
     const due = await store.publishedUpdates(this.#sweptToMs, toMs);
-    const rounds = new Map<string, StoredUpdate[]>();
-    for (const update of due) {
-      const key = `${update.runId} round ${update.round}`;
-      rounds.set(key, [...(rounds.get(key) ?? []), update]);
-    }
+    const rounds = groupBy(due, ({ runId, round }) => `${runId} round ${round}`);
     let deleted = 0;
     for (const [round, updates] of rounds) deleted += await this.#delete(round, updates);
     this.#sweptToMs = toMs;

@@ -1,3 +1,4 @@
+import { groupBy } from '../../group-by.js';
 import type { EvaluationInput } from '../../rpc/gen/fedrot/v1/Evaluation.js';
 import type { RoundRecordInput } from '../../rpc/gen/fedrot/v1/RoundRecord.js';
 import type { RunInput } from '../../rpc/gen/fedrot/v1/Run.js';
@@ -9,7 +10,7 @@ import type { Progress } from '../coordinator/progress-board.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import { lastVersion, type RunState, type TaskState } from '../round/state.js';
 import { isResting } from '../round/tasks.js';
-import type { PublishedRound, RunHistory } from '../store/store.js';
+import type { FailureRecord, PublishedRound, UpdateRecord } from '../store/store.js';
 
 /** A run as operators see it. */
 
@@ -48,9 +49,14 @@ function stateOf(state: RunState): RunStateInput {
 /** With everything that is kept of its rounds. */
 export async function runView(coordinator: Coordinator, run: RunActor): Promise<RunInput> {
   const history = await coordinator.store.history(run.runId);
+  const updates = groupBy(history.updates, ({ countedIn }) => countedIn);
+  const failures = groupBy(history.failures, ({ round }) => round);
   return {
     ...runSummary(run),
-    rounds: history.rounds.map((round) => roundView(run, round, history)),
+    rounds: history.rounds.map((published) => {
+      const { round } = published;
+      return roundView(run, published, updates.get(round) ?? [], failures.get(round) ?? []);
+    }),
     silos: run.state.tasks.map((task) => taskView(task, coordinator.progress.get(run.runId, task.silo))),
     evaluations: history.evaluations.map(
       ({ silo, version, examples, loss, accuracy, metrics }): EvaluationInput => ({
@@ -65,9 +71,13 @@ export async function runView(coordinator: Coordinator, run: RunActor): Promise<
   };
 }
 
-function roundView(run: RunActor, published: PublishedRound, history: RunHistory): RoundRecordInput {
+function roundView(
+  run: RunActor,
+  published: PublishedRound,
+  updates: readonly UpdateRecord[],
+  failures: readonly FailureRecord[],
+): RoundRecordInput {
   const { round, startedMs, publishedMs, diagnosticsJson, rollback } = published;
-  const updates = history.updates.filter((update) => update.countedIn === round);
   return {
     round,
     startedMs,
@@ -85,9 +95,7 @@ function roundView(run: RunActor, published: PublishedRound, history: RunHistory
       bytes,
       steps,
     })),
-    failures: history.failures
-      .filter((failure) => failure.round === round)
-      .map(({ silo, code, message, atMs }) => ({ silo, code, message, atMs })),
+    failures: failures.map(({ silo, code, message, atMs }) => ({ silo, code, message, atMs })),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
+import { groupBy } from '../../group-by.js';
 import { adapterRecord } from './rows.js';
 import type { AdapterRecord } from './store.js';
 import type { Tables } from './tables.js';
@@ -22,9 +23,7 @@ export async function versionFiles(
   runId: string,
 ): Promise<ReadonlyMap<number, readonly Selectable<Tables['version_files']>[]>> {
   const rows = await db.selectFrom('version_files').selectAll().where('run_id', '=', runId).execute();
-  const byVersion = new Map<number, typeof rows>();
-  for (const row of rows) byVersion.set(row.version, [...(byVersion.get(row.version) ?? []), row]);
-  return byVersion;
+  return groupBy(rows, ({ version }) => version);
 }
 
 /** Adapters, and what was published with them. */
