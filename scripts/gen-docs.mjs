@@ -84,9 +84,9 @@ const yes = (value) => (value ? 'yes' : 'no');
 function methodTable() {
   const rows = METHODS.map(
     ({ name, source, allows }) =>
-      `| \`${name}\` | ${source} | ${yes(allows.ownRank)} | ${yes(allows.serverOptimizer)} | ${yes(allows.robust)} |`,
+      `| \`${name}\` | ${source} | ${yes(allows.ownRank)} | ${yes(allows.serverOptimizer)} | ${yes(allows.robust)} | ${yes(allows.stale)} |`,
   );
-  return `| name | source | ranks of silos' own | server optimizer | robust combination |\n| --- | --- | --- | --- | --- |\n${rows.join('\n')}`;
+  return `| name | source | ranks of silos' own | server optimizer | robust combination | old updates |\n| --- | --- | --- | --- | --- | --- |\n${rows.join('\n')}`;
 }
 
 const methodOptions = () =>

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { aggregationSchema, type robustSchema, type serverOptimizerSchema } from './aggregation-spec.js';
 import { NAME, NAME_RULE, SHA256 } from './name.js';
 import { readConfig } from './read-config.js';
+import { stalenessSchema } from './staleness-spec.js';
 import { taskSchema } from './task-spec.js';
 
 /**
@@ -120,6 +121,21 @@ const trainingSchema = z.strictObject({
 
 const roundsSchema = z.strictObject({
   count: z.int().min(1).max(100_000).default(10).describe('how many rounds the run has'),
+  mode: z
+    .enum(['sync', 'async'])
+    .default('sync')
+    .describe(
+      '`sync`: all begin from the same version. `async`: buffered (FedBuff, arXiv 2106.06639): a version is published after every `updates` updates (`minSilos` by default), whatever versions they began from, and silos get new work as soon as they deliver; `ask` is how many work at once',
+    ),
+  late: z
+    .enum(['refuse', 'carry'])
+    .default('refuse')
+    .describe(
+      'what becomes of an update that is not in when its round closes: it is refused, or it counts in the next round, by `staleness`. In asynchronous mode no update is late',
+    ),
+  staleness: stalenessSchema
+    .prefault({})
+    .describe('updates that began from a version that is not the newest'),
   minSilos: z
     .int()
     .min(1)
@@ -191,7 +207,7 @@ const roundsSchema = z.strictObject({
 
 /** What must hold between the keys of `rounds`. */
 function checkRounds(
-  { minSilos, ask, updates }: z.output<typeof roundsSchema>,
+  { minSilos, ask, updates, mode }: z.output<typeof roundsSchema>,
   context: z.RefinementCtx,
 ): void {
   const refuse = (key: string, message: string): void => {
@@ -199,7 +215,7 @@ function checkRounds(
   };
   if (updates !== undefined && updates < minSilos)
     refuse('updates', `${updates} is fewer than minSilos (${minSilos}): no round could be published`);
-  if (ask !== undefined && ask < Math.max(minSilos, updates ?? 0))
+  if (mode === 'sync' && ask !== undefined && ask < Math.max(minSilos, updates ?? 0))
     refuse(
       'ask',
       `${ask} is fewer than the updates that a round needs (${Math.max(minSilos, updates ?? 0)})`,

@@ -12,12 +12,13 @@ import { shares } from './instructions.js';
 import type { Kernels } from './kernels.js';
 import { adapterLayout, factorOf, type ModuleLayout } from './layout.js';
 import { mergeSource } from './merge-source.js';
-import { checkAggregation, METHODS } from './methods.js';
+import { checkAggregation, METHODS, staleHandling } from './methods.js';
 import { checkFinite, moduleData, type SiloUpdate } from './module-data.js';
 import { combineRobustly } from './robust/combine.js';
 import type { AlignedTensor } from './robust/deviations.js';
 import type { RobustPlan } from './robust/plan.js';
 import { serverStep } from './server-optimizer.js';
+import { broughtForward } from './stale-update.js';
 import { survey } from './survey.js';
 import type { AggregateInput, AggregateResult, RoundDiagnostics, WeightedUpdate } from './types.js';
 
@@ -37,9 +38,13 @@ export function aggregate(
   const { previous, round, robust } = input;
   const method = checkAggregation(input, methods);
   const instructions = method.instructions(round);
-  const updates = normalise(input.updates);
-  for (const { silo, tensors } of updates)
+  const updates = normalise(input.updates).map(({ stale, ...update }): SiloUpdate => {
+    const { silo, tensors } = update;
     naming(silo, () => checkUpdate(previous.tensors, tensors.tensors, instructions, WIRE_DTYPES));
+    if (stale === undefined) return update;
+    const how = staleHandling(method);
+    return { ...update, tensors: broughtForward(tensors, stale, previous, how, instructions) };
+  });
   const { modules, dense } = adapterLayout(previous.tensors);
 
   const work = modules.map((layout) => () => {
@@ -78,7 +83,7 @@ export function aggregate(
 }
 
 /** Updates in order of silo name, weights summing to 1. */
-function normalise(updates: readonly WeightedUpdate[]): SiloUpdate[] {
+function normalise(updates: readonly WeightedUpdate[]): WeightedUpdate[] {
   const ordered = [...updates].sort((a, b) => compareNames(a.silo, b.silo));
   for (const [i, { silo, weight }] of ordered.entries()) {
     if (!Number.isFinite(weight) || weight < 0)
@@ -97,7 +102,7 @@ function normalise(updates: readonly WeightedUpdate[]): SiloUpdate[] {
       `${ordered.length} updates, none with a weight above 0: there is nothing to average`,
     );
   const sum = ordered.reduce((total, { weight }) => total + weight / largest, 0);
-  return ordered.map(({ silo, weight, tensors }) => ({ silo, weight: weight / largest / sum, tensors }));
+  return ordered.map((update) => ({ ...update, weight: update.weight / largest / sum }));
 }
 
 /** Says of which silo an update is wrong. */

@@ -1,8 +1,7 @@
+import { rotationOfBoth } from './both-factors.js';
 import type { ModuleView, Rotations } from './method.js';
-import { nearestOrthogonal } from './procrustes.js';
-import { NOISE, type CrossGram } from './rotate.js';
 import type { RowFactors } from './row-factors.js';
-import { identity, type SmallMatrix } from './small-matrix.js';
+import type { SmallMatrix } from './small-matrix.js';
 
 /** Rounds of the iteration at most; it is done when no rotation moves by more than TOLERANCE. */
 const MOST_ROUNDS = 50;
@@ -27,19 +26,7 @@ export function consensusRotations(module: ModuleView): Rotations {
 function towards(module: ModuleView, reference: RowFactors): SmallMatrix[] {
   const a = module.crossGrams('a', reference);
   const b = module.crossGrams('b', reference);
-  return a.map((gram, i) => bothFactors(gram, b[i]!, module.r));
-}
-
-/** R from M_A / (‖A_i‖ ‖Ā‖) + M_B / (‖B_i‖ ‖B̄‖), without what is zero. */
-function bothFactors(a: CrossGram, b: CrossGram, r: number): SmallMatrix {
-  const sum = new Float64Array(r * r);
-  let parts = 0;
-  for (const { m, scale } of [a, b]) {
-    if (scale === 0) continue;
-    for (let i = 0; i < sum.length; i++) sum[i]! += m[i]! / scale;
-    parts += 1;
-  }
-  return parts === 0 ? identity(r) : nearestOrthogonal(sum, r, 'O', NOISE * parts);
+  return a.map((gram, i) => rotationOfBoth(gram, b[i]!, module.r));
 }
 
 function distance(x: SmallMatrix, y: SmallMatrix): number {

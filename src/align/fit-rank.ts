@@ -35,6 +35,12 @@ function bestFactors(factors: Factors, r: number): Factors {
   return fromRows(withIdleRows(kernels, bestRank(kernels, sum, r), r, identity(r), first.a, limit));
 }
 
+/** One module's factors at a smaller rank, as SiloInstructions.ownRank says. */
+export function fitFactors(factors: Factors, r: number, how: OwnRank): Factors {
+  const rank = Math.min(r, factors.r);
+  return how === 'rows' ? resizeRows(factors, rank) : bestFactors(factors, rank);
+}
+
 /**
  * The published adapter at a silo's own rank (SiloInstructions.ownRank), for every module; dense tensors as they are. The scale of
  * B · A stays the run's, whatever the silo's rank. Throws option_invalid unless r is an integer from 1.
@@ -46,8 +52,7 @@ export function fitRank(adapter: readonly NamedTensor[], r: number, how: OwnRank
   const fitted = new Map<string, NamedTensor>();
   for (const { a, b, r: full, in: inputs, out } of adapterLayout(tensorInfos(adapter)).modules) {
     const factors = { r: full, in: inputs, out, a: source.read(a), b: source.read(b) };
-    const own =
-      how === 'rows' ? resizeRows(factors, Math.min(r, full)) : bestFactors(factors, Math.min(r, full));
+    const own = fitFactors(factors, r, how);
     fitted.set(a, { name: a, shape: [own.r, inputs], data: own.a });
     fitted.set(b, { name: b, shape: [out, own.r], data: own.b });
   }

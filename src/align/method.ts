@@ -7,6 +7,7 @@ import type { Kernels } from './kernels.js';
 import type { CrossGram, Side } from './rotate.js';
 import type { RowFactors } from './row-factors.js';
 import type { SmallMatrix } from './small-matrix.js';
+import type { StaleHandling } from './staleness.js';
 
 /** R_i by silo, in order of silo name; undefined is I. */
 export type Rotations = readonly (SmallMatrix | undefined)[];
@@ -69,6 +70,8 @@ export interface Published {
 export interface Allowed {
   /** Silos may train with ranks of their own below the run's: how they fit the published factors to them. Absent: no. */
   readonly ownRank?: SiloInstructions['ownRank'];
+  /** How updates count that began from an older version (rounds.late, rounds.mode). Absent: they cannot. */
+  readonly stale?: StaleHandling;
   /** A server optimizer may follow. */
   readonly serverOptimizer: boolean;
   /** Robust combination may take the place of the mean. */

@@ -13,6 +13,7 @@ import { flora } from './methods/flora.js';
 import { hetlora } from './methods/hetlora.js';
 import { loraFair } from './methods/lora-fair.js';
 import { rolora } from './methods/rolora.js';
+import type { StaleHandling } from './staleness.js';
 import type { SiloInstructions } from './types.js';
 
 /** Every aggregation method by name. */
@@ -71,6 +72,28 @@ export function checkMethod(method: string, options: unknown, methods = METHODS)
       `there is no aggregation method ${JSON.stringify(method)}; the methods are ${methods.map(({ name }) => name).join(', ')}`,
     );
   return entry.configure(options);
+}
+
+/** Rounds whose instructions are compared: methods that alternate do so from round to round, some from the second on. */
+const COMPARED_ROUNDS = 4;
+
+/**
+ * How a method takes updates that began from an older version. Throws option_invalid where it cannot: its silos change what they train, or
+ * how they turn it, from round to round, or merge every version into their base.
+ */
+export function staleHandling(method: ConfiguredMethod, methods = METHODS): StaleHandling {
+  const refuse = (why: string): FedrotError => {
+    const able = methods.filter(({ allows }) => allows.stale !== undefined).map(({ name }) => name);
+    return new FedrotError(
+      'option_invalid',
+      `aggregation method ${method.name} cannot count updates that began from an older version (rounds.late: carry, rounds.mode: async): ${why}; methods that can: ${able.join(', ')}`,
+    );
+  };
+  const asked = Array.from({ length: COMPARED_ROUNDS }, (_, i) => JSON.stringify(method.instructions(i + 1)));
+  if (new Set(asked).size > 1) throw refuse('what it asks of silos differs from round to round');
+  if (method.allows.stale === undefined)
+    throw refuse('what silos have merged into their base meanwhile is no longer what the update began with');
+  return method.allows.stale;
 }
 
 /** What a method asks of the silos in a round (from 1). Throws as checkMethod. */

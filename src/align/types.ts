@@ -1,6 +1,8 @@
 import type { RobustSpec, ServerOptimizerSpec } from '../run-spec.js';
 import type { NamedTensor, TensorSource } from '../tensor/tensor.js';
 
+import type { Staleness } from './staleness.js';
+
 export type { SiloInstructions } from './instructions.js';
 
 /** One adapted module's LoRA factors: A (r × in) and B (out × r), row-major float32; the update is (alpha / r) · B · A. */
@@ -19,6 +21,8 @@ export interface WeightedUpdate {
   /** p_i before normalisation: examples, or 1. Finite, ≥ 0; at least one > 0. */
   readonly weight: number;
   readonly tensors: TensorSource;
+  /** Where the silo did not begin from `previous`. */
+  readonly stale?: Staleness | undefined;
 }
 
 export interface AggregateInput {

@@ -38,6 +38,8 @@ const roundManifestSchema = z.strictObject({
       examples: count,
       /** p_i before normalisation. */
       weight: z.number().min(0),
+      /** Where it began from an older version than the reference: which one, and how much of its step was taken. */
+      stale: adapter.extend({ scale: z.number().min(0).max(1) }).optional(),
     }),
   ),
   /** Silos that were asked and do not count, and why (code of src/errors.ts). */

@@ -5,6 +5,7 @@ import type { Coordinator } from './coordinator/coordinator.js';
 import type { RunActor } from './coordinator/run-actor.js';
 import type { CoordinatorMetrics } from './metrics.js';
 import type { TaskState } from './round/state.js';
+import { newestTasks } from './round/tasks.js';
 
 const TASK_STATES: readonly TaskState['state'][] = ['assigned', 'done', 'failed', 'late'];
 
@@ -52,7 +53,7 @@ export class StateGauges {
     runPhase.set({ run, phase: state.phase }, 1);
     minSilos.set({ run }, spec.rounds.minSilos);
     for (const of of TASK_STATES)
-      tasks.set({ run, state: of }, state.tasks.filter((task) => task.state === of).length);
+      tasks.set({ run, state: of }, newestTasks(state).filter((task) => task.state === of).length);
   }
 
   async #disk(): Promise<void> {

@@ -56,6 +56,12 @@ export class CoordinatorMetrics {
     'Uploads of updates by outcome: accepted, duplicate, or the code of the error.',
     ['outcome'],
   );
+  readonly staleness = this.#set.histogram(
+    'fedrot_update_staleness_versions',
+    'How many versions old the updates of a run were when they counted: 0 where they began from the newest.',
+    [0, 1, 2, 4, 8, 16],
+    ['run'],
+  );
   readonly uploads = this.#set.gauge('fedrot_uploads_in_progress', 'Uploads of updates under way.');
   readonly taskFailures = this.#set.counter(
     'fedrot_task_failures_total',

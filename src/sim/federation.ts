@@ -7,6 +7,7 @@ import type { RoundDiagnostics } from '../align/types.js';
 import { asFedrotError, FedrotError } from '../errors.js';
 import type { RunSpec } from '../run-spec.js';
 import type { RunEvent } from '../server/round/events.js';
+import { carries } from '../server/round/staleness.js';
 import { initialState, type RunState } from '../server/round/state.js';
 import { step } from '../server/round/step.js';
 import { memorySource } from '../tensor/encode-file.js';
@@ -52,6 +53,11 @@ export interface PublishedVersion {
  */
 export async function runFederation(federation: Federation): Promise<RunState> {
   const { spec, silos } = federation;
+  if (carries(spec))
+    throw new FedrotError(
+      'option_invalid',
+      'rounds.late: carry and rounds.mode: async cannot be simulated: time stands still here, and no update is ever late',
+    );
   // Time stands still here: whoever was set aside would never come back.
   const policy = { ...spec, rounds: { ...spec.rounds, setAside: { ...spec.rounds.setAside, failures: 0 } } };
   let state = initialState('simulation', policy, { trainers: silos, evaluators: [] });

@@ -74,6 +74,7 @@ async function prepare(folder: string): Promise<void> {
         countedIn: round,
         silo,
         taskId: `large/${round}/${silo}/1`,
+        baseVersion: round - 1,
         sha256,
         examples: 500,
         bytes: bytes.length,

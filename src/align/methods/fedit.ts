@@ -6,6 +6,6 @@ export const fedit = defineMethod({
   name: 'fedit',
   source: 'arXiv 2305.05644',
   options: z.strictObject({}),
-  allows: { serverOptimizer: true, robust: true },
+  allows: { stale: 'plain', serverOptimizer: true, robust: true },
   instructions: () => ({ train: 'both' }),
 });

@@ -10,7 +10,7 @@ export const fedrotConsensus = defineMethod({
   name: 'fedrot-consensus',
   source: "this project; Gower 1975, 'Generalized Procrustes analysis'",
   options: z.strictObject({}),
-  allows: { ownRank: 'svd', serverOptimizer: true, robust: true },
+  allows: { ownRank: 'svd', stale: 'rotated', serverOptimizer: true, robust: true },
   instructions: () => ({ train: 'both', ownRank: 'svd' }),
   align: (module) => ({ rotations: consensusRotations(module) }),
 });

@@ -26,7 +26,7 @@ export const fedrotExact = defineMethod({
   name: 'fedrot-exact',
   source: 'this project; Eckart & Young 1936',
   options: z.strictObject({}),
-  allows: { ownRank: 'svd', serverOptimizer: true, robust: false },
+  allows: { ownRank: 'svd', stale: 'rotated', serverOptimizer: true, robust: false },
   instructions: () => ({ train: 'both', ownRank: 'svd' }),
   publish(module) {
     const { kernels, r, previous } = module;

@@ -105,7 +105,7 @@ export const fedrot = defineMethod<Options>({
   name: 'fedrot',
   source: 'arXiv 2602.23638',
   options: optionsSchema,
-  allows: { ownRank: 'svd', serverOptimizer: true, robust: true },
+  allows: { ownRank: 'svd', stale: 'rotated', serverOptimizer: true, robust: true },
   instructions: instructionsOf,
   align(module, options) {
     const { round, silos } = module;

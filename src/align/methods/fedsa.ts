@@ -9,6 +9,6 @@ export const fedsa = defineMethod({
   name: 'fedsa',
   source: 'arXiv 2410.01463',
   options: z.strictObject({}),
-  allows: { serverOptimizer: true, robust: true },
+  allows: { stale: 'plain', serverOptimizer: true, robust: true },
   instructions: () => ({ train: 'both', share: 'a' }),
 });

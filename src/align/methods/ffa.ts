@@ -9,6 +9,6 @@ export const ffa = defineMethod({
   name: 'ffa',
   source: 'arXiv 2403.12313',
   options: z.strictObject({}),
-  allows: { serverOptimizer: true, robust: true },
+  allows: { stale: 'plain', serverOptimizer: true, robust: true },
   instructions: () => ({ train: 'b', share: 'b' }),
 });

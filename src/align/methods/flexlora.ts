@@ -12,7 +12,7 @@ export const flexlora = defineMethod({
   name: 'flexlora',
   source: 'arXiv 2402.11505',
   options: z.strictObject({}),
-  allows: { ownRank: 'rows', serverOptimizer: true, robust: false },
+  allows: { ownRank: 'rows', stale: 'rotated', serverOptimizer: true, robust: false },
   instructions: () => ({ train: 'both', ownRank: 'rows' }),
   publish(module) {
     const { kernels, r, previous } = module;

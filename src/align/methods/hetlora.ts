@@ -30,7 +30,7 @@ export const hetlora = defineMethod({
   name: 'hetlora',
   source: 'arXiv 2401.06432',
   options: optionsSchema,
-  allows: { ownRank: 'rows', serverOptimizer: true, robust: true },
+  allows: { ownRank: 'rows', stale: 'plain', serverOptimizer: true, robust: true },
   instructions: () => ({ train: 'both', ownRank: 'rows' }),
   align(module, { weights }) {
     const rotations = plainRotations(module.silos);

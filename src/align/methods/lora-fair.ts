@@ -55,7 +55,7 @@ export const loraFair = defineMethod<Options>({
   name: 'lora-fair',
   source: 'arXiv 2411.14961',
   options: optionsSchema,
-  allows: { serverOptimizer: true, robust: false },
+  allows: { stale: 'plain', serverOptimizer: true, robust: false },
   instructions: () => ({ train: 'both' }),
   publish(module, mean, options) {
     const { kernels, r, in: inputs, out } = module;

@@ -59,7 +59,14 @@ export async function downloadRound(
       `the state of version ${reference.version}`,
       reference.state,
     );
-  for (const { silo, sha256 } of updates)
+  for (const { silo, sha256, stale } of updates) {
     await keep(admin.fetchUpdate({ runId, round, silo, offset: 0 }), `the update of ${silo}`, sha256);
+    if (stale !== undefined)
+      await keep(
+        admin.fetchAdapter({ runId, version: stale.version, offset: 0 }),
+        `version ${stale.version}`,
+        stale.sha256,
+      );
+  }
   return pathOf;
 }

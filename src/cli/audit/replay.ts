@@ -60,6 +60,12 @@ export function replayRound(
       'not_found',
       `version ${reference.version} of run ${run}, which round ${round} began with, is gone`,
     );
+  const lost = updates.find(({ stale }) => stale !== undefined && !isThere(pathOf(stale.sha256)));
+  if (lost !== undefined)
+    throw new FedrotError(
+      'not_found',
+      `version ${lost.stale?.version} of run ${run}, which the update of ${lost.silo} in round ${round} began from, is gone`,
+    );
   const state = reference.state === undefined ? undefined : pathOf(reference.state);
   if (reference.state !== undefined && !isThere(state))
     throw new FedrotError(
@@ -78,11 +84,14 @@ export function replayRound(
       round,
       seed: aggregation.seed,
       previousPath: previous,
-      updates: updates.map(({ silo, weight, sha256: hash }) => ({
+      updates: updates.map(({ silo, weight, sha256: hash, stale }) => ({
         silo,
         weight,
         path: pathOf(hash) ?? '',
         sha256: hash,
+        ...(stale && {
+          stale: { path: pathOf(stale.sha256) ?? '', sha256: stale.sha256, scale: stale.scale },
+        }),
       })),
       outputPath: join(scratch, 'adapter.safetensors'),
       mergeOutputPath: join(scratch, 'merge.safetensors'),

@@ -31,6 +31,8 @@ export interface JobFile {
 export interface JobUpdate extends JobFile {
   readonly silo: string;
   readonly weight: number;
+  /** The adapter that it began from, where that is not `previousPath`, and s(τ): how much of its step counts. */
+  readonly stale?: (JobFile & { readonly scale: number }) | undefined;
 }
 
 export interface OutputFile {

@@ -35,10 +35,13 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
       seed,
       previous: open(job.previousPath),
       ...(job.state && { state: openChecked(job.state, `the state of round ${round - 1}`) }),
-      updates: job.updates.map(({ silo, weight, ...file }) => ({
+      updates: job.updates.map(({ silo, weight, stale, ...file }) => ({
         silo,
         weight,
         tensors: openChecked(file, `the update of ${silo}`),
+        ...(stale && {
+          stale: { base: openChecked(stale, `the version that ${silo} began from`), scale: stale.scale },
+        }),
       })),
     });
     return {

@@ -12,7 +12,9 @@ import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
 import { newStanding } from '../round/standing.js';
+import { roundOf } from '../round/staleness.js';
 import { initialState, type RunState } from '../round/state.js';
+import { assignedTasks, isRoundOpen } from '../round/tasks.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { AdapterFile, AdapterRecord, SiloRecord, Store } from '../store/store.js';
@@ -219,7 +221,7 @@ export class Coordinator {
   }
 
   async #collectGarbage(): Promise<void> {
-    const open = new Map(this.runs().map((run) => [run.runId, openRound(run.state)]));
+    const open = new Map(this.runs().map((run) => [run.runId, openRounds(run.state)]));
     const removed = await this.spool.collectGarbage(await this.store.referencedFiles(), open);
     if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
   }
@@ -273,11 +275,12 @@ export class Coordinator {
     this.#onStep(before, state, at);
     this.#traces.step(before, state, at, run.createdMs);
     if (before.round !== state.round) this.progress.clear(run.runId);
-    const closed = openRound(before);
-    if (closed !== 0 && closed !== openRound(state))
-      this.spool.dropPartials(run.runId, closed).catch((error: unknown) => {
-        this.logger.warn({ err: error, run: run.runId }, 'parts of uploads could not be removed');
-      });
+    const open = openRounds(state);
+    for (const closed of openRounds(before))
+      if (!open.has(closed))
+        this.spool.dropPartials(run.runId, closed).catch((error: unknown) => {
+          this.logger.warn({ err: error, run: run.runId }, 'parts of uploads could not be removed');
+        });
     if (!this.#draining) for (const effect of effects) this.#perform(run, effect);
     this.changes.notify(run.runId);
   }
@@ -301,8 +304,9 @@ export class Coordinator {
   }
 }
 
-/** The round that takes updates; 0 if none does. */
-function openRound(state: RunState): number {
-  const open = state.round === state.version + 1;
-  return open && (state.phase === 'collecting' || state.phase === 'waiting') ? state.round : 0;
+/** The rounds whose tasks may still be answered. */
+function openRounds(state: RunState): ReadonlySet<number> {
+  const rounds = new Set(assignedTasks(state).map((task) => roundOf(state, task)));
+  const open = isRoundOpen(state) && (state.phase === 'collecting' || state.phase === 'waiting');
+  return open ? rounds.add(state.round) : rounds;
 }

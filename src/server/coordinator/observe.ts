@@ -1,6 +1,7 @@
 import type { Logger } from '../../log.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
+import { stalenessOf } from '../round/staleness.js';
 import type { RunState } from '../round/state.js';
 import { doneTasks } from '../round/tasks.js';
 
@@ -27,6 +28,9 @@ export class RunObserver {
         this.logger.warn({ run, silo, taskId, code }, `silo ${silo}: ${message}`);
       }
     if (after.version > before.version) {
+      if (before.rollback === null)
+        for (const task of doneTasks(before))
+          this.metrics.staleness.observe({ run }, stalenessOf(before, task));
       this.metrics.rounds.inc({ run });
       this.metrics.roundDuration.observe({ run }, (at - before.startedMs) / 1000);
     }

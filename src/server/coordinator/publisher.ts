@@ -3,12 +3,13 @@ import type { Clock } from '../../clock.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
 import type { Logger } from '../../log.js';
 import type { RoundDiagnostics } from '../../align/types.js';
-import type { AggregationJob, AggregationOutcome } from '../aggregation/aggregation-job.js';
+import type { AggregationJob, AggregationOutcome, JobUpdate } from '../aggregation/aggregation-job.js';
 import type { Aggregate } from '../aggregation/run-aggregation.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import { AGGREGATION_RETRY_MS } from '../round/retry.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
-import type { Rollback } from '../round/state.js';
+import type { Rollback, TaskState } from '../round/state.js';
+import { baseOf, stalenessOf, stalenessScale } from '../round/staleness.js';
 import { doneTasks } from '../round/tasks.js';
 import { hashFile } from '../spool/hash-file.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
@@ -151,6 +152,15 @@ type Outcome = Pick<AggregationOutcome, 'sha256' | 'bytes' | 'merge' | 'state'> 
   readonly norm?: number;
 };
 
+/** The version that an update began from, where it is not the newest. */
+function staleOf(run: RunActor, task: TaskState, spool: TensorSpool): Pick<JobUpdate, 'stale'> {
+  const staleness = stalenessOf(run.state, task);
+  if (staleness === 0) return {};
+  const { sha256 } = publishedAdapter(run, baseOf(run.state, task));
+  const scale = stalenessScale(run.spec.rounds.staleness, staleness);
+  return { stale: { path: spool.pathOf(sha256), sha256, scale } };
+}
+
 /** Updates in order of the silos' names: the result must not depend on who was first. */
 function jobOf(run: RunActor, round: number, spool: TensorSpool): AggregationJob {
   const { method, options, weighting, serverOptimizer, robust } = run.spec.aggregation;
@@ -165,15 +175,16 @@ function jobOf(run: RunActor, round: number, spool: TensorSpool): AggregationJob
     seed: run.spec.seed,
     previousPath: spool.pathOf(previous?.sha256 ?? ''),
     ...(state && { state: { path: spool.pathOf(state.sha256), sha256: state.sha256 } }),
-    updates: doneTasks(run.state).flatMap(({ silo, update }) =>
-      update === undefined
+    updates: doneTasks(run.state).flatMap((task) =>
+      task.update === undefined
         ? []
         : [
             {
-              silo,
-              weight: weighting === 'uniform' ? 1 : update.examples,
-              path: spool.pathOf(update.sha256),
-              sha256: update.sha256,
+              silo: task.silo,
+              weight: weighting === 'uniform' ? 1 : task.update.examples,
+              path: spool.pathOf(task.update.sha256),
+              sha256: task.update.sha256,
+              ...staleOf(run, task, spool),
             },
           ],
     ),

@@ -6,6 +6,7 @@ import type { Effect, Step } from '../round/effects.js';
 import type { RunEvent } from '../round/events.js';
 import { LOG_KINDS, narrate, type LogLine } from '../round/narrate.js';
 import { nextWakeMs } from '../round/outstanding.js';
+import { countingRound } from '../round/staleness.js';
 import type { RunState } from '../round/state.js';
 import { step } from '../round/step.js';
 import type {
@@ -152,7 +153,10 @@ export class RunActor {
       const changed = result.state !== state || result.effects.length > 0;
       if (changed) events.push({ seq: this.#seq + events.length + 1, event });
       if (changed && result.refusal === undefined)
-        records.push({ ...waiting.records, countedIn: result.state.round });
+        records.push({
+          ...waiting.records,
+          countedIn: event.type === 'update' ? countingRound(result.state, event.taskId) : result.state.round,
+        });
       if (changed) lines.push(...narrate(state, event, result));
       failures.push(...failuresOf(result.effects, state.round, at));
       effects.push(...result.effects);

@@ -14,6 +14,7 @@ import { readPublicFile, writeFileAtomic } from '../../pki/secret-file.js';
 import { sha256Hex } from '../../sha256.js';
 import type { AggregationOutcome } from '../aggregation/aggregation-job.js';
 import type { RunActor } from '../coordinator/run-actor.js';
+import { baseOf, stalenessOf, stalenessScale } from '../round/staleness.js';
 import { doneTasks } from '../round/tasks.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { Store } from '../store/store.js';
@@ -109,15 +110,22 @@ export class RoundEvidence {
     const codeOf = (silo: string): string =>
       failures.findLast((failure) => failure.silo === silo)?.code ?? 'deadline_exceeded';
     const updates: RoundManifest['updates'] = [];
-    for (const { silo, update } of counted)
-      if (update !== undefined)
-        updates.push({
-          silo,
-          sha256: update.sha256,
-          bytes: (await spool.size(update.sha256)) ?? 0,
-          examples: update.examples,
-          weight: weighting === 'uniform' ? 1 : update.examples,
-        });
+    for (const task of counted) {
+      const { silo, update } = task;
+      if (update === undefined) continue;
+      const [version, staleness] = [baseOf(state, task), stalenessOf(state, task)];
+      const scale = stalenessScale(spec.rounds.staleness, staleness);
+      updates.push({
+        silo,
+        sha256: update.sha256,
+        bytes: (await spool.size(update.sha256)) ?? 0,
+        examples: update.examples,
+        weight: weighting === 'uniform' ? 1 : update.examples,
+        ...(staleness > 0 && {
+          stale: { version, sha256: run.adapters.get(version)?.sha256 ?? '', scale },
+        }),
+      });
+    }
     return {
       run: run.runId,
       round,

@@ -9,7 +9,7 @@ import type { Coordinator } from '../coordinator/coordinator.js';
 import type { Progress } from '../coordinator/progress-board.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import { lastVersion, type RunState, type TaskState } from '../round/state.js';
-import { isResting } from '../round/tasks.js';
+import { isResting, newestTasks } from '../round/tasks.js';
 import type { SiloSummary } from '../store/store.js';
 
 /** What the dashboard sees of runs and silos. */
@@ -44,15 +44,15 @@ function stateName(state: RunState): RunStateName {
   return state.phase === 'waiting' ? 'waiting' : 'running';
 }
 
-function countTasks({ tasks }: RunState): TaskCounts {
+function countTasks(state: RunState): TaskCounts {
   const counts = { done: 0, working: 0, failed: 0, late: 0 };
-  for (const { state } of tasks) counts[state === 'assigned' ? 'working' : state]++;
+  for (const task of newestTasks(state)) counts[task.state === 'assigned' ? 'working' : task.state]++;
   return counts;
 }
 
 /** In order of the silos' names. */
 export function tasksOf(coordinator: Coordinator, run: RunActor): readonly SiloTask[] {
-  return run.state.tasks.map((task) => taskView(task, coordinator.progress.get(run.runId, task.silo)));
+  return newestTasks(run.state).map((task) => taskView(task, coordinator.progress.get(run.runId, task.silo)));
 }
 
 function taskView({ silo, id, state, message = '' }: TaskState, live: Progress | undefined): SiloTask {

@@ -7,7 +7,7 @@ export type Effect =
   | { readonly type: 'cancel'; readonly silo: string; readonly taskId: string; readonly reason: string }
   /** To compute and publish the round's version; where the state says rollback, that of an old one again. */
   | { readonly type: 'aggregate'; readonly round: number }
-  /** The round will not be published with the updates that it has: to be recorded as not counted. */
+  /** The round will not be published with the updates that it has: they, and what was in for a later one, are to be recorded as not counted. */
   | { readonly type: 'call-off'; readonly round: number }
   /** To be recorded: a silo failed, or did not answer in time. */
   | {

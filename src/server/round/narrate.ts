@@ -1,5 +1,6 @@
 import type { Effect, Step } from './effects.js';
 import type { RunEvent, RunEventOf } from './events.js';
+import { countingRound, stalenessScale } from './staleness.js';
 import { lastVersion, type RunState } from './state.js';
 import { doneTasks, isRoundOpen } from './tasks.js';
 
@@ -30,6 +31,7 @@ export const LOG_KINDS = {
   'update.accepted': 'info',
   'update.refused': 'warn',
   'task.failed': 'warn',
+  'task.carried': 'warn',
   'evaluation.received': 'info',
 } as const satisfies Readonly<Record<string, LogLevel>>;
 
@@ -63,6 +65,7 @@ export function narrate(before: RunState, event: RunEvent, result: Step): readon
         ]
       : []),
     ...effects.flatMap((effect) => tellEffect(after, effect)),
+    ...tellCarried(before, after),
     ...tellStandings(before, after),
     ...tellChange(before, after),
   ];
@@ -92,12 +95,21 @@ const TELLERS: { readonly [T in RunEvent['type']]: Teller<T> } = {
     silo,
     message: `${silo} is gone${isRoundOpen(before) ? ` in round ${before.round}` : ''}`,
   }),
-  update: (_before, { silo, update }, after) => ({
-    kind: 'update.accepted',
-    round: after.round,
-    silo,
-    message: `update of ${silo} for round ${after.round} is in (${plural(update.examples, 'example')}); ${doneTasks(after).length} so far`,
-  }),
+  update: (_before, { silo, taskId, baseVersion, update }, after) => {
+    const round = countingRound(after, taskId);
+    const old = round - 1 - baseVersion;
+    const how =
+      old > 0
+        ? `, ${plural(old, 'version')} old: ${Number(stalenessScale(after.policy.rounds.staleness, old).toFixed(4))} of its step`
+        : '';
+    const soFar = round === after.round ? `; ${doneTasks(after).length} so far` : '';
+    return {
+      kind: 'update.accepted',
+      round,
+      silo,
+      message: `update of ${silo} for round ${round} is in (${plural(update.examples, 'example')}${how})${soFar}`,
+    };
+  },
   'task-failed': () => undefined, // its effect says it
   aggregated: () => undefined, // the change says it
   'aggregation-failed': ({ phase, round, rollback }, event) =>
@@ -159,6 +171,20 @@ function tellEffect({ round }: RunState, effect: Effect): LogLine[] {
       },
     ];
   return [];
+}
+
+/** Tasks that were not answered in their round, and will be in the next. */
+function tellCarried(before: RunState, after: RunState): LogLine[] {
+  if (after.carried === before.carried) return [];
+  return after.carried
+    .filter(({ id, state }) => state === 'assigned' && !before.carried.some((task) => task.id === id))
+    .filter(({ id }) => after.tasks.some((task) => task.id === id && task.state === 'late'))
+    .map(({ silo }) => ({
+      kind: 'task.carried',
+      round: after.round,
+      silo,
+      message: `round ${after.round} does not wait for ${silo}: its update will count in round ${after.round + 1}`,
+    }));
 }
 
 function tellStandings(before: RunState, after: RunState): LogLine[] {

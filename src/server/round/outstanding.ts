@@ -1,3 +1,4 @@
+import { baseOf, roundOf } from './staleness.js';
 import type { RunState } from './state.js';
 
 /** A task as a silo has to hear of it. */
@@ -14,13 +15,13 @@ export type OutstandingTask =
 /** Everything that is outstanding for a silo: what it is told when it opens its stream of assignments. */
 export function outstandingTasks(state: RunState, silo: string): readonly OutstandingTask[] {
   if (state.phase === 'done') return [];
-  const train = state.phase === 'collecting' ? state.tasks : [];
+  const train = [...(state.phase === 'collecting' ? state.tasks : []), ...state.carried];
   return [
     ...train
       .filter((task) => task.silo === silo && task.state === 'assigned')
       .map((task): OutstandingTask => {
-        const { round, version, dueMs } = state;
-        return { kind: 'train', id: task.id, round, baseVersion: version, deadlineMs: dueMs };
+        const [round, baseVersion] = [roundOf(state, task), baseOf(state, task)];
+        return { kind: 'train', id: task.id, round, baseVersion, deadlineMs: state.dueMs };
       }),
     ...state.evaluations
       .filter((task) => task.silo === silo)

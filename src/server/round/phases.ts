@@ -4,15 +4,20 @@ import { sample } from './sample.js';
 import { askable, noteAsked, noteFailure, roundTimeMs, setAside } from './standing.js';
 import { attemptDelayMs } from './retry.js';
 import { earlyStop } from './scores.js';
+import { carriedTask, isAsync } from './staleness.js';
 import { lastVersion, type Outcome, type RunState, type TaskState } from './state.js';
+import { feed } from './feed.js';
 import {
   assignedTask,
+  assignedTasks,
   attainableUpdates,
   awaitedTasks,
   doneTasks,
   idleTrainers,
+  isFresh,
   isHeld,
   isRoundOpen,
+  withCarried,
   withTasks,
 } from './tasks.js';
 
@@ -24,13 +29,14 @@ export function advance(state: RunState, at: number): Step {
     const awaited = awaitedEvaluations(state);
     const isLast = state.version === lastVersion(state);
     const ready = isLast || attainableUpdates(state) >= minSilos(state);
-    if (awaited.length > 0 && ready) {
+    // Asynchronous runs go on while a version is scored.
+    if (awaited.length > 0 && ready && (isLast || !isAsync(state))) {
       const dueMs = Math.max(...awaited.map((task) => task.deadlineMs));
       return { state: { ...state, phase: 'evaluating', dueMs, reason: '' }, effects: [] };
     }
     if (isLast) return end(state, 'finished', '');
     const { stop } = state.policy.evaluation;
-    const why = awaited.length === 0 ? earlyStop(state.scores ?? [], stop) : undefined;
+    const why = awaited.length === 0 || isAsync(state) ? earlyStop(state.scores ?? [], stop) : undefined;
     if (why !== undefined) return end(state, 'finished', why);
     if (state.pause !== null) return rest(state, `paused: ${state.pause.reason}`);
   }
@@ -60,17 +66,36 @@ function minSilos(state: RunState): number {
 function startAttempt(state: RunState, at: number): Step {
   const open: RunState = isRoundOpen(state)
     ? { ...state, attempt: state.attempt + 1 }
-    : { ...state, round: state.version + 1, attempt: 1, startedMs: at, tasks: [] };
+    : { ...newRound(state), attempt: 1, startedMs: at };
+  const begun: RunState = { ...open, phase: 'collecting', dueMs: at + roundTimeMs(open), reason: '' };
+  const asked = isAsync(begun) ? feed(begun, at, { again: true }) : askSilos(begun, at);
+  if (open.attempt > 1 || doneTasks(open).length === 0) return asked;
+  // What was carried into the round may be all that it needs.
+  const settled = settle(asked.state, at);
+  return { ...settled, effects: [...asked.effects, ...settled.effects] };
+}
+
+/** What is carried is taken over; whoever failed meanwhile may be asked anew. */
+function newRound(state: RunState): RunState {
+  const tasks = state.carried.filter((task) => task.state === 'assigned' || task.state === 'done');
+  return { ...state, round: state.version + 1, tasks, carried: [] };
+}
+
+function askSilos(open: RunState, at: number): Step {
   const done = new Set(doneTasks(open).map((task) => task.silo));
   const candidates = askable(open).filter((silo) => !done.has(silo));
   // Whoever is set aside may still deliver what it was asked for, but is not asked again.
   const outstanding = awaitedTasks(open)
     .map((task) => task.silo)
     .filter((silo) => candidates.includes(silo));
-  const wanted = (open.policy.rounds.ask ?? Infinity) - done.size - outstanding.length;
-  const fresh = candidates.filter((silo) => !outstanding.includes(silo));
+  const working = open.tasks.filter((task) => task.state === 'assigned').map(({ silo }) => silo);
+  // What is carried from the round before comes on top.
+  const own = open.tasks.filter((task) => isFresh(open, task));
+  const inRound = own.filter(({ silo }) => done.has(silo) || outstanding.includes(silo)).length;
+  const wanted = (open.policy.rounds.ask ?? Infinity) - inRound;
+  const fresh = candidates.filter((silo) => !working.includes(silo));
   const asked = [...outstanding, ...sample(open, fresh, Math.max(0, wanted))].sort();
-  return assignTo({ ...open, phase: 'collecting', dueMs: at + roundTimeMs(open), reason: '' }, asked, at);
+  return assignTo(open, asked, at);
 }
 
 /** Gives the round's work to these silos (again). */
@@ -91,12 +116,13 @@ export function settle(state: RunState, at: number): Step {
   if (!isRoundOpen(state) || isHeld(state)) return { state, effects: [] };
   const done = doneTasks(state).length;
   const enough = done >= minSilos(state);
-  if (done >= (state.policy.rounds.updates ?? Infinity)) return closeRound(state, at, 'full');
+  if (isFull(state)) return closeRound(state, at, 'full');
   if (state.phase === 'waiting') return enough ? closeRound(state, at, 'due') : { state, effects: [] };
   if (state.phase !== 'collecting') return { state, effects: [] };
   const awaited = awaitedTasks(state).length;
+  const isWaitedFor = awaitedTasks(state).some((task) => isAsync(state) || isFresh(state, task));
   if (at >= state.dueMs) return enough ? closeRound(state, at, 'due') : missQuorum(state, at, 0);
-  if (enough && awaited === 0) return closeRound(state, at, 'due');
+  if (enough && !isWaitedFor) return closeRound(state, at, 'due');
   if (done + awaited >= minSilos(state)) return { state, effects: [] };
   const missing = Math.max(minSilos(state), state.policy.rounds.updates ?? 0) - done - awaited;
   const limit = state.policy.rounds.ask === undefined ? Infinity : missing;
@@ -107,13 +133,30 @@ export function settle(state: RunState, at: number): Step {
   return { ...missed, effects: [...replaced.effects, ...missed.effects] };
 }
 
-/** No more updates: whoever has not answered is late, and the updates in hand are aggregated. */
+/**
+ * Has as many updates as it may: in a synchronous run its own ones, what is carried comes on top; in an asynchronous one any
+ * (FedBuff's K).
+ */
+export function isFull(state: RunState): boolean {
+  const { updates, minSilos: quorum } = state.policy.rounds;
+  const done = doneTasks(state);
+  if (isAsync(state)) return done.length >= (updates ?? quorum);
+  return updates !== undefined && done.filter((task) => isFresh(state, task)).length >= updates;
+}
+
+/** No more updates: whoever has not answered is late or carried into the next round, and the updates in hand are aggregated. */
 function closeRound(state: RunState, at: number, why: 'full' | 'due'): Step {
   const effects: Effect[] = [];
+  const carried: TaskState[] = [];
   let noted = state;
   const tasks = state.tasks.map((task): TaskState => {
     if (task.state !== 'assigned') return task;
     const { silo, id: taskId } = task;
+    const next = carriedTask(state, task);
+    if (next !== undefined) {
+      carried.push(next);
+      return { ...task, state: 'late', message: `its update will count in round ${state.round + 1}` };
+    }
     const message =
       why === 'full'
         ? `not waited for: round ${state.round} has the updates that it needs`
@@ -127,7 +170,8 @@ function closeRound(state: RunState, at: number, why: 'full' | 'due'): Step {
     return { ...task, state: 'late', message };
   });
   effects.push({ type: 'aggregate', round: state.round });
-  return { state: { ...noted, phase: 'aggregating', dueMs: 0, reason: '', tasks }, effects };
+  const closed: RunState = { ...noted, phase: 'aggregating', dueMs: 0, reason: '', tasks };
+  return { state: withCarried(closed, carried), effects };
 }
 
 /** Too few updates: rest and try again, or give the run up. */
@@ -177,9 +221,10 @@ function listed(entries: readonly string[]): string {
 /** The run is over; everything outstanding is called off. */
 export function end(state: RunState, outcome: Outcome, reason: string): Step {
   const why = outcome === 'finished' ? 'the run has finished' : `the run was ${outcome}: ${reason}`;
-  const outstanding = [...state.tasks.filter((task) => task.state === 'assigned'), ...state.evaluations];
+  const outstanding = [...assignedTasks(state), ...state.evaluations];
+  const over = { phase: 'done', outcome, reason, dueMs: 0 } as const;
   return {
-    state: { ...state, phase: 'done', outcome, reason, dueMs: 0, evaluations: [], rollback: null },
+    state: { ...state, ...over, carried: [], evaluations: [], rollback: null },
     effects: outstanding.map((task): Effect => ({
       type: 'cancel',
       silo: task.silo,

@@ -1,7 +1,7 @@
 import type { Effect, Refusal, Step } from './effects.js';
 import type { RunEventOf } from './events.js';
 import type { RunState } from './state.js';
-import { isRoundOpen } from './tasks.js';
+import { assignedTasks, isRoundOpen } from './tasks.js';
 
 /**
  * An old version's factors published again, under the number of the next round: versions stay immutable and go up only.
@@ -10,8 +10,9 @@ import { isRoundOpen } from './tasks.js';
 export function rollback(state: RunState, { version, reason, at }: RunEventOf<'rollback'>): Step {
   const round = state.version + 1;
   const why = `the run goes back to version ${version}`;
-  const cancelled = [...state.tasks.filter((task) => task.state === 'assigned'), ...state.evaluations];
-  const effects: Effect[] = isRoundOpen(state) ? [{ type: 'call-off', round: state.round }] : [];
+  const cancelled = [...assignedTasks(state), ...state.evaluations];
+  const inHand = isRoundOpen(state) || state.carried.some((task) => task.state === 'done');
+  const effects: Effect[] = inHand ? [{ type: 'call-off', round }] : [];
   for (const { silo, id: taskId } of cancelled) effects.push({ type: 'cancel', silo, taskId, reason: why });
   effects.push({ type: 'aggregate', round });
   return {
@@ -24,6 +25,7 @@ export function rollback(state: RunState, { version, reason, at }: RunEventOf<'r
       dueMs: 0,
       reason: state.outcome === null ? why : state.reason,
       tasks: [],
+      carried: [],
       evaluations: [],
       rollback: { version, reason },
       pause: state.pause && { ...state.pause, leftMs: 0 },

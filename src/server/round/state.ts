@@ -21,6 +21,10 @@ export interface TaskState {
   readonly message?: string;
   /** When it was given out (again), ms since the Unix epoch. */
   readonly assignedMs?: number;
+  /** The round that it was given out for; absent: the current one. */
+  readonly round?: number;
+  /** The version that it begins from; absent: the one before the current round. */
+  readonly baseVersion?: number;
 }
 
 /** What the run remembers of a silo across rounds. */
@@ -101,6 +105,11 @@ export interface RunState {
   readonly evaluators: readonly string[];
   /** Of the current round, in order of the silos' names. */
   readonly tasks: readonly TaskState[];
+  /**
+   * Tasks whose updates will count in the next round, in order of the silos' names: late ones that are carried, and in asynchronous mode
+   * what silos do after they have delivered to the current round.
+   */
+  readonly carried: readonly TaskState[];
   readonly evaluations: readonly EvaluationTask[];
   /** The newest version that each evaluator was asked to score. */
   readonly asked: readonly (readonly [silo: string, version: number])[];
@@ -140,6 +149,7 @@ export function initialState(
     trainers: [...connected.trainers].sort(),
     evaluators: [...connected.evaluators].sort(),
     tasks: [],
+    carried: [],
     evaluations: [],
     asked: [],
     pause: null,

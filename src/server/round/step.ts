@@ -2,7 +2,8 @@ import { refuseUpdate } from './admit.js';
 import type { Effect, Refusal, Step } from './effects.js';
 import { askEvaluators, expireEvaluations } from './evaluation.js';
 import type { RunEvent, RunEventOf } from './events.js';
-import { advance, assignTo, end, settle } from './phases.js';
+import { feed } from './feed.js';
+import { advance, assignTo, end, isFull, settle } from './phases.js';
 import { pause, resume } from './pause.js';
 import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
 import { restarted } from './restarted.js';
@@ -10,7 +11,7 @@ import { refuseRollback, rollback, rolledBack, rollbackFailed } from './rollback
 import { withScore } from './scores.js';
 import { forgive, noteAnswer, noteFailure, releaseDue, withStanding } from './standing.js';
 import type { RunState, TaskState } from './state.js';
-import { insertSorted, taskOf, withTasks } from './tasks.js';
+import { insertSorted, taskOf, withCarried, withTasks } from './tasks.js';
 
 /**
  * The round: what a run does when something happens. Pure, deterministic, total: any event in any state gives a
@@ -101,10 +102,14 @@ function tick(before: RunState, at: number): Step {
 
 /** While it waits without a set time, a run looks again whenever something has happened. */
 function proceed(state: RunState, at: number): Step {
-  return then(settle(state, at), (now) => {
-    if (now.phase === 'evaluating') return advance(now, at);
-    return now.phase === 'waiting' && now.dueMs === 0 ? advance(now, at) : unchanged(now);
-  });
+  const fed = isFull(state) ? unchanged(state) : feed(state, at);
+  return then(
+    then(fed, (now) => settle(now, at)),
+    (now) => {
+      if (now.phase === 'evaluating') return advance(now, at);
+      return now.phase === 'waiting' && now.dueMs === 0 ? advance(now, at) : unchanged(now);
+    },
+  );
 }
 
 function join(state: RunState, event: RunEventOf<'join'>): Step {
@@ -147,14 +152,17 @@ function removed(names: readonly string[], name: string): readonly string[] {
 function update(state: RunState, event: RunEventOf<'update'>): Step {
   const refusal = refuseUpdate(state, event);
   if (refusal !== undefined) return { ...unchanged(state), refusal };
-  const tasks = state.tasks.map((task): TaskState => {
-    if (task.silo !== event.silo) return task;
-    const { silo, id, tries } = task;
-    return { silo, id, tries, state: 'done', update: event.update };
-  });
-  const assignedMs = taskOf(state, event.silo)?.assignedMs;
+  const delivered = (task: TaskState): TaskState => {
+    // Where it is carried, the round that closed without it keeps it as late.
+    if (task.id !== event.taskId || task.state !== 'assigned') return task;
+    const { assignedMs: _over, ...rest } = task;
+    return { ...rest, state: 'done', update: event.update };
+  };
+  const assignedMs = [...state.tasks, ...state.carried].find(({ id }) => id === event.taskId)?.assignedMs;
   const tookMs = assignedMs === undefined ? undefined : event.at - assignedMs;
-  return proceed(noteAnswer({ ...state, tasks }, event.silo, tookMs), event.at);
+  const tasks = state.tasks.map(delivered);
+  const carried = state.carried.map(delivered);
+  return proceed(noteAnswer({ ...state, tasks, carried }, event.silo, tookMs), event.at);
 }
 
 function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
@@ -162,9 +170,13 @@ function taskFailed(state: RunState, event: RunEventOf<'task-failed'>): Step {
   const failure: Effect = { type: 'failure', silo, taskId, code, message };
   if (state.evaluations.some((task) => task.id === taskId && task.silo === silo))
     return then({ state, effects: [failure] }, (now) => dropEvaluation(now, taskId, at));
-  const task = taskOf(state, silo);
-  if (task?.id !== taskId || task.state !== 'assigned') return unchanged(state);
-  const failed = withTasks(state, [{ ...task, state: 'failed', message: `${code}: ${message}` }]);
+  const isMeant = (task: TaskState): boolean =>
+    task.silo === silo && task.id === taskId && task.state === 'assigned';
+  const carried = state.carried.find(isMeant);
+  const task = carried ?? state.tasks.find(isMeant);
+  if (task === undefined) return unchanged(state);
+  const keep = carried === undefined ? withTasks : withCarried;
+  const failed = keep(state, [{ ...task, state: 'failed', message: `${code}: ${message}` }]);
   const noted = noteFailure(failed, silo, `${code}: ${message}`, at);
   return then({ state: noted, effects: [failure] }, (now) => proceed(now, at));
 }

@@ -1,4 +1,5 @@
 import { askable } from './standing.js';
+import { stalenessOf } from './staleness.js';
 import type { RunState, TaskState } from './state.js';
 
 /** Pure questions about the silos of a run. */
@@ -43,9 +44,26 @@ export function idleTrainers(state: RunState): readonly string[] {
 
 /** How many updates a (further) attempt could end with: those in hand and those of connected trainers. */
 export function attainableUpdates(state: RunState): number {
-  if (!isRoundOpen(state)) return askable(state).length;
-  const done = doneTasks(state);
-  return done.length + askable(state).filter((silo) => !done.some((task) => task.silo === silo)).length;
+  const inHand = isRoundOpen(state) ? state.tasks : state.carried;
+  const done = inHand.filter((task) => task.state === 'done').map(({ silo }) => silo);
+  return new Set([...done, ...askable(state)]).size;
+}
+
+/** Everything that silos are at work on: tasks of the current round, and those whose updates will count in the next. */
+export function assignedTasks(state: RunState): readonly TaskState[] {
+  return [...state.tasks, ...state.carried].filter((task) => task.state === 'assigned');
+}
+
+/** One task a silo, the newest: what it does now, or did last. In order of name. */
+export function newestTasks({ tasks, carried }: RunState): readonly TaskState[] {
+  if (carried.length === 0) return tasks;
+  const newer = new Set(carried.map(({ silo }) => silo));
+  return [...tasks.filter(({ silo }) => !newer.has(silo)), ...carried].sort(byName);
+}
+
+/** Tasks that began from the newest version: in a round of synchronous runs, all but those that it took over from the one before. */
+export function isFresh(state: RunState, task: TaskState): boolean {
+  return stalenessOf(state, task) === 0;
 }
 
 /** The silo's task given (again): an assigned one keeps its id, a failed or missing one gets a new one. */
@@ -60,6 +78,14 @@ export function assignedTask(state: RunState, silo: string, assignedMs: number):
 export function withTasks(state: RunState, tasks: readonly TaskState[]): RunState {
   const replaced = new Set(tasks.map((task) => task.silo));
   const merged = [...state.tasks.filter((task) => !replaced.has(task.silo)), ...tasks];
-  merged.sort((x, y) => (x.silo < y.silo ? -1 : 1));
-  return { ...state, tasks: merged };
+  return { ...state, tasks: merged.sort(byName) };
 }
+
+/** The same for tasks whose updates will count in the next round. */
+export function withCarried(state: RunState, tasks: readonly TaskState[]): RunState {
+  const replaced = new Set(tasks.map((task) => task.silo));
+  const merged = [...state.carried.filter((task) => !replaced.has(task.silo)), ...tasks];
+  return { ...state, carried: merged.sort(byName) };
+}
+
+const byName = (x: TaskState, y: TaskState): number => (x.silo < y.silo ? -1 : 1);

@@ -1,8 +1,17 @@
 import type { RoundPolicy, RunState } from './state.js';
 
 /** What states that an older fedrot stored lack, as it was in its time. */
-const LATER = { pause: null, rollback: null, rollbacks: 0, standings: [], answerMs: [] } as const;
-const LATER_ROUNDS = { sampling: 'uniform', setAside: { failures: 0, forMs: 0 } } as const;
+const LATER = {
+  ...{ pause: null, rollback: null, rollbacks: 0 },
+  ...{ standings: [], answerMs: [], carried: [] },
+} as const;
+const LATER_ROUNDS = {
+  sampling: 'uniform',
+  setAside: { failures: 0, forMs: 0 },
+  mode: 'sync',
+  late: 'refuse',
+  staleness: { weight: { kind: 'polynomial', exponent: 0.5 } },
+} as const;
 
 type Rounds = RoundPolicy['rounds'];
 

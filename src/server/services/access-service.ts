@@ -179,7 +179,10 @@ export function createAccessService(options: AccessServiceOptions): AccessHandle
 
     async *fetchUpdate({ runId, round, silo, offset }, context) {
       const open = async () => {
-        const update = await coordinator.store.update(coordinator.run(runId).runId, round, silo);
+        coordinator.run(runId);
+        const update =
+          (await coordinator.store.countedUpdate(runId, round, silo)) ??
+          (await coordinator.store.update(runId, round, silo));
         if (update === undefined)
           throw new FedrotError('not_found', `run ${runId} has no update of ${silo} in round ${round}`);
         if ((await coordinator.spool.size(update.sha256)) === undefined)

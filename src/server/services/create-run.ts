@@ -1,5 +1,5 @@
 import { adapterLayout } from '../../align/layout.js';
-import { checkAggregation } from '../../align/methods.js';
+import { checkAggregation, staleHandling } from '../../align/methods.js';
 import { checkRobust } from '../../align/robust/plan.js';
 import { FedrotError } from '../../errors.js';
 import { checkName } from '../../name.js';
@@ -12,6 +12,7 @@ import { fromManifest } from '../../tensor/manifest.js';
 import { PayloadChecker } from '../../tensor/payload-checker.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
+import { carries } from '../round/staleness.js';
 import type { AdapterFile } from '../store/store.js';
 import { guardStream } from '../transfer/guard-stream.js';
 import { receiveBegin, receivePayload, type Part } from '../transfer/receive-payload.js';
@@ -79,6 +80,12 @@ async function readSpec(coordinator: Coordinator, begin: CreateRunBegin): Promis
 function checkMethodOf({ aggregation, training, rounds }: RunSpec): void {
   const method = checkAggregation(aggregation);
   if (aggregation.robust) checkRobust(aggregation.robust, rounds.minSilos);
+  if (carries({ rounds })) staleHandling(method);
+  if (carries({ rounds }) && training.start !== undefined)
+    throw new FedrotError(
+      'option_invalid',
+      'training.start: silos that begin from adapters of their own have no step from a published version, which rounds.late: carry and rounds.mode: async count',
+    );
   const { train, share = 'both' } = method.instructions(1);
   if (training.start !== undefined && (train !== 'both' || share !== 'both'))
     throw new FedrotError(

@@ -9,7 +9,7 @@ import { adapterRef } from '../coordinator/assignments.js';
 import type { Progress } from '../coordinator/progress-board.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import { lastVersion, type RunState, type TaskState } from '../round/state.js';
-import { isResting } from '../round/tasks.js';
+import { isResting, newestTasks } from '../round/tasks.js';
 import type { FailureRecord, PublishedRound, UpdateRecord } from '../store/store.js';
 
 /** A run as operators see it. */
@@ -57,7 +57,9 @@ export async function runView(coordinator: Coordinator, run: RunActor): Promise<
       const { round } = published;
       return roundView(run, published, updates.get(round) ?? [], failures.get(round) ?? []);
     }),
-    silos: run.state.tasks.map((task) => taskView(task, coordinator.progress.get(run.runId, task.silo))),
+    silos: newestTasks(run.state).map((task) =>
+      taskView(task, coordinator.progress.get(run.runId, task.silo)),
+    ),
     evaluations: history.evaluations.map(
       ({ silo, version, examples, loss, accuracy, metrics }): EvaluationInput => ({
         silo,
@@ -86,8 +88,9 @@ function roundView(
     adapter: adapterRef(run, round),
     ...(rollback && { rollback }),
     bytesReceived: updates.reduce((sum, update) => sum + update.bytes, 0),
-    updates: updates.map(({ silo, sha256, examples, loss, seconds, bytes, steps }) => ({
+    updates: updates.map(({ silo, sha256, examples, loss, seconds, bytes, steps, baseVersion }) => ({
       silo,
+      staleness: round - 1 - baseVersion,
       sha256: Buffer.from(sha256, 'hex'),
       examples,
       loss,

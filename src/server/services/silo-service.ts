@@ -10,6 +10,7 @@ import { requireAdmitted, requireBundleOf } from '../coordinator/admission.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { RunActor } from '../coordinator/run-actor.js';
 import type { SiloRole } from '../coordinator/silo-registry.js';
+import { assignedTasks } from '../round/tasks.js';
 import type { EvaluationRecord } from '../store/store.js';
 import { hashOf } from '../transfer/receive-payload.js';
 import { sendFile } from '../transfer/send-stream.js';
@@ -246,7 +247,7 @@ function readIntroduction(request: RegisterRequest, silo: string, ours: Protocol
 /** The run of a task that is outstanding for the silo. Throws run_unknown, permission_denied, not_assigned. */
 function runOfTask(coordinator: Coordinator, taskId: string, silo: string): RunActor {
   const run = requireAdmitted(coordinator.run(taskId.split('/')[0] ?? ''), silo);
-  const tasks = [...run.state.tasks.filter((task) => task.state === 'assigned'), ...run.state.evaluations];
+  const tasks = [...assignedTasks(run.state), ...run.state.evaluations];
   if (!tasks.some((task) => task.id === taskId && task.silo === silo))
     throw new FedrotError('not_assigned', `task ${taskId} of silo ${silo} is not outstanding (any more)`);
   return run;

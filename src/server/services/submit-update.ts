@@ -200,6 +200,7 @@ export class SubmitUpdate {
       round: claim.round,
       silo: claim.silo,
       taskId: claim.taskId,
+      baseVersion: claim.baseVersion,
       sha256: key.sha256,
       examples,
       bytes,

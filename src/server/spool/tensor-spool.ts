@@ -112,7 +112,7 @@ export class TensorSpool {
   /** On start: keeps the partial uploads of open rounds and the files that records name; the rest goes. Returns how many files went. */
   async collectGarbage(
     referenced: ReadonlySet<string>,
-    openRounds: ReadonlyMap<string, number>,
+    openRounds: ReadonlyMap<string, ReadonlySet<number>>,
   ): Promise<number> {
     let removed = 0;
     for (const name of await readdir(this.folder)) {
@@ -123,7 +123,7 @@ export class TensorSpool {
     }
     for (const runId of await readdir(join(this.folder, PARTIAL_FOLDER)))
       for (const round of await readdir(join(this.folder, PARTIAL_FOLDER, runId)))
-        if (openRounds.get(runId) !== Number(round)) {
+        if (openRounds.get(runId)?.has(Number(round)) !== true) {
           await rm(join(this.folder, PARTIAL_FOLDER, runId, round), { recursive: true, force: true });
           removed++;
         }

@@ -34,7 +34,7 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
       .updateTable('updates')
       .set({ counted_in: null })
       .where('run_id', '=', runId)
-      .where('counted_in', '=', change.calledOff)
+      .where('counted_in', '>=', change.calledOff)
       .execute();
   if (published === undefined) return;
   const { rollback, round, startedMs, publishedMs, diagnosticsJson, adapter } = published;

@@ -76,6 +76,16 @@ export class KyselyStore implements Store {
     });
   }
 
+  async countedUpdate(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined> {
+    return this.#read('reading an update', async (db) => {
+      const row = await updatesOf(db, runId)
+        .where('counted_in', '=', round)
+        .where('silo', '=', silo)
+        .executeTakeFirst();
+      return row && updateRecord(row);
+    });
+  }
+
   async evaluations(runId: string, version: number): Promise<readonly EvaluationRecord[]> {
     return this.#read('reading evaluations', async (db) =>
       (await evaluationsOf(db, runId).where('version', '=', version).execute()).map(evaluationRecord),

@@ -57,6 +57,10 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
   '0005-http-tokens': [
     `CREATE TABLE http_tokens (id TEXT PRIMARY KEY, created_ms BIGINT NOT NULL, token_json TEXT NOT NULL)`,
   ],
+  '0006-base-version': [
+    `ALTER TABLE updates ADD COLUMN base_version INTEGER NOT NULL DEFAULT 0`,
+    `UPDATE updates SET base_version = round - 1`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

@@ -31,6 +31,7 @@ export function updateRow(runId: string, record: UpdateRecord): Insertable<Table
     tokens,
     received_ms: receivedMs,
     counted_in: record.countedIn,
+    base_version: record.baseVersion,
   };
 }
 
@@ -49,6 +50,7 @@ export function updateRecord(row: Selectable<Tables['updates']>): UpdateRecord {
     tokens,
     receivedMs: row.received_ms,
     countedIn: row.counted_in,
+    baseVersion: row.base_version,
   };
 }
 

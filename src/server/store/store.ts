@@ -22,6 +22,8 @@ export interface Store {
   adapters(runId: string): Promise<readonly AdapterRecord[]>;
   /** The update for that round's task, counted or not. */
   update(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined>;
+  /** The silo's update that a round counts, whatever round its task was of. */
+  countedUpdate(runId: string, round: number, silo: string): Promise<UpdateRecord | undefined>;
   /** What was said of one version, in order of the silos' names. */
   evaluations(runId: string, version: number): Promise<readonly EvaluationRecord[]>;
   /** Finished rounds, their counted updates, failures and evaluations, each in order. */
@@ -103,7 +105,7 @@ export interface RunChange {
   readonly failures?: readonly FailureRecord[];
   /** Consecutive numbers. */
   readonly log?: readonly RunLogEntry[];
-  /** A round whose updates so far will not count. */
+  /** A round whose updates so far will not count; nor will those for later ones. */
   readonly calledOff?: number;
   readonly evaluations?: readonly EvaluationRecord[];
   /** The round that these events published. */
@@ -135,6 +137,8 @@ export interface UpdateRecord {
   readonly countedIn: number | null;
   readonly silo: string;
   readonly taskId: string;
+  /** The version that training began from: countedIn − 1 − baseVersion is how many versions old the update was. */
+  readonly baseVersion: number;
   readonly sha256: string;
   readonly examples: number;
   /** Of the payload. */

@@ -36,6 +36,7 @@ export interface Tables {
     tokens: number;
     received_ms: number;
     counted_in: number | null;
+    base_version: number;
   };
   run_log: {
     run_id: string;

@@ -41,6 +41,7 @@ export function round(
     updates: losses.map((loss, index) => ({
       silo: `silo-${index + 1}`,
       sha256: Buffer.alloc(32, index),
+      staleness: 0,
       examples: examples[index] ?? 0,
       loss,
       seconds: 3,

@@ -126,6 +126,7 @@ describe('a run actor', () => {
       round: 1,
       silo: 'a',
       taskId,
+      baseVersion: 0,
       sha256: 'x',
       examples: 1,
       bytes: 1,

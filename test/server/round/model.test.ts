@@ -4,21 +4,28 @@ import type { RunEvent } from '../../../src/server/round/events.js';
 import { narrate } from '../../../src/server/round/narrate.js';
 import { nextWakeMs } from '../../../src/server/round/outstanding.js';
 import { standingOf } from '../../../src/server/round/standing.js';
-import { initialState, type RunState } from '../../../src/server/round/state.js';
+import { baseOf, roundOf, stalenessOf } from '../../../src/server/round/staleness.js';
+import { initialState, type RunState, type TaskState } from '../../../src/server/round/state.js';
 import { step } from '../../../src/server/round/step.js';
+import { assignedTasks, newestTasks } from '../../../src/server/round/tasks.js';
 import type { Effect, Step } from '../../../src/server/round/effects.js';
 import { policy } from './support.js';
 
 /**
- * The reducer against a model that knows only what may never be otherwise: which updates were acknowledged for the open round, which
- * version is the newest, who is connected, whether the run is held or over. 10,000 random sequences of events under random policies.
+ * The reducer against a model that knows only what may never be otherwise: which updates were acknowledged and are in no version yet, which
+ * version is the newest, who is connected, whether the run is held or over. 10,000 random sequences of events under random policies:
+ * synchronous, with late updates carried over, and asynchronous.
  */
 const SEQUENCES = 10_000;
 const SILOS = ['a', 'b', 'c', 'd', 'e', 'f'];
 
 class Model {
   version = 0;
+  /** Acknowledged and in no version yet: hash → silo. */
   readonly counted = new Map<string, string>();
+  /** Of these, what the version that is being made is made of. */
+  readonly closing = new Set<string>();
+  readonly deliveredTasks = new Set<string>();
   readonly connected = new Set<string>();
   over: string | null = null;
   paused = false;
@@ -34,10 +41,14 @@ class Model {
     const { state, effects, refusal } = result;
     const { rounds } = this.start.policy;
     if (this.over !== null && state.outcome !== this.over) return 'the outcome changed after the end';
-    const delivered = new Set(this.counted.keys());
+    const delivered = this.#open();
     if (event.type === 'update' && refusal === undefined && before.phase !== 'done') {
-      if (this.counted.has(event.silo)) return `${event.silo} was counted twice`;
-      this.counted.set(event.silo, event.update.sha256);
+      if (this.deliveredTasks.has(event.taskId)) return `task ${event.taskId} was answered twice`;
+      if (rounds.mode === 'sync' && delivered.has(event.silo)) return `${event.silo} was counted twice`;
+      const old = event.baseVersion < before.version && rounds.mode === 'sync' && rounds.late === 'refuse';
+      if (old) return 'an old update was taken';
+      this.counted.set(event.update.sha256, event.silo);
+      this.deliveredTasks.add(event.taskId);
     }
     if (state.version !== this.version) {
       if (event.type !== 'aggregated' || this.aggregating !== this.version + 1)
@@ -47,8 +58,10 @@ class Model {
       if (this.rollback !== null) this.rollbacks++;
       this.rollback = null;
       this.aggregating = 0;
-      this.counted.clear();
+      for (const sha256 of this.closing) this.counted.delete(sha256);
+      this.closing.clear();
       delivered.clear();
+      for (const silo of this.#open()) delivered.add(silo);
     } else if (before.rollback !== null && state.rollback === null) {
       this.rollback = null; // given up
       this.aggregating = 0;
@@ -61,16 +74,23 @@ class Model {
     if (state.outcome !== null) this.over = state.outcome;
     if (state.outcome === 'finished' && state.version < rounds.count + this.rollbacks)
       return 'finished before its last round';
+    if (state.outcome === 'finished' && this.counted.size > 0 && before.outcome === null)
+      return `finished, and ${[...this.counted.values()].join()} were acknowledged in vain`;
     const open = state.round === state.version + 1;
     const mine = JSON.stringify([...this.counted].sort());
-    const theirs = JSON.stringify(
-      state.tasks.flatMap(({ silo, update }) => (update ? [[silo, update.sha256]] : [])).sort(),
-    );
-    if (open && state.phase !== 'done' && state.rollback === null && mine !== theirs)
+    const theirs = JSON.stringify([...inHand(open ? state.tasks : []), ...inHand(state.carried)].sort());
+    if (state.phase !== 'done' && state.rollback === null && mine !== theirs)
       return `counted are ${theirs}, acknowledged were ${mine}`;
+    const wrong = placement(state, open);
+    if (wrong !== undefined) return wrong;
     if (this.held && state.phase === 'collecting' && state.dueMs !== 0)
       return 'the time of a held round runs';
     return undefined;
+  }
+
+  /** Silos with an update that is not in the version that is being made. */
+  #open(): Set<string> {
+    return new Set([...this.counted].filter(([sha256]) => !this.closing.has(sha256)).map(([, silo]) => silo));
   }
 
   #effect(
@@ -80,16 +100,23 @@ class Model {
     delivered: ReadonlySet<string>,
   ): string | undefined {
     const { rounds } = this.start.policy;
-    if (effect.type === 'call-off') this.counted.clear();
+    if (effect.type === 'call-off') {
+      this.counted.clear();
+      this.closing.clear();
+    }
     if (effect.type === 'aggregate') {
       this.aggregating = effect.round;
       this.rollback = state.rollback?.version ?? null;
       if (effect.round !== this.version + 1) return `round ${effect.round} follows version ${this.version}`;
-      if (state.rollback === null && this.counted.size < rounds.minSilos)
-        return `aggregated with ${this.counted.size} of ${rounds.minSilos} updates`;
+      if (state.rollback !== null) return undefined;
+      for (const [sha256] of inHand(state.tasks)) this.closing.add(sha256);
+      if (this.closing.size < rounds.minSilos)
+        return `aggregated with ${this.closing.size} of ${rounds.minSilos} updates`;
     }
     if (effect.type === 'assign' && state.phase === 'collecting') {
-      if (delivered.has(effect.silo)) return `${effect.silo} was asked for what it had delivered`;
+      if (this.deliveredTasks.has(effect.taskId)) return `task ${effect.taskId} was given out again`;
+      if (rounds.mode === 'sync' && delivered.has(effect.silo))
+        return `${effect.silo} was asked for what it had delivered`;
       // A deadline that passes with the event of a silo that leaves asks it first, and then sees it go.
       const there = [before, state].flatMap(({ trainers, evaluators }) => [...trainers, ...evaluators]);
       if (!there.includes(effect.silo)) return `${effect.silo} was asked although it is gone`;
@@ -109,6 +136,29 @@ class Model {
   }
 }
 
+/** Hash and silo of every update that is in. */
+function inHand(tasks: readonly TaskState[]): [sha256: string, silo: string][] {
+  return tasks.flatMap(({ silo, update }) => (update ? [[update.sha256, silo] as [string, string]] : []));
+}
+
+/** Who does what for which version. */
+function placement(state: RunState, open: boolean): string | undefined {
+  const { mode, late, staleness } = state.policy.rounds;
+  if (mode === 'sync' && late === 'refuse' && state.carried.length > 0) return 'something was carried';
+  for (const tasks of [state.tasks, state.carried, assignedTasks(state)])
+    if (new Set(tasks.map(({ silo }) => silo)).size !== tasks.length) return 'a silo has two tasks';
+  const most = staleness.max ?? (mode === 'async' ? 20 : 1);
+  for (const task of open ? state.tasks : [])
+    if (task.state !== 'late' && !between(stalenessOf(state, task), 0, most))
+      return `${task.silo} is ${stalenessOf(state, task)} versions old`;
+  for (const task of state.carried)
+    if (!between(stalenessOf(state, task) + 1, 0, most))
+      return `${task.silo} will be ${stalenessOf(state, task) + 1} versions old`;
+  return undefined;
+}
+
+const between = (value: number, low: number, high: number): boolean => value >= low && value <= high;
+
 interface Command {
   readonly kind: number;
   readonly silo: number;
@@ -122,10 +172,13 @@ const KINDS: readonly RunEvent['type'][] = [
   ...(['aggregated', 'aggregation-failed', 'evaluated', 'pause', 'resume', 'rollback', 'restarted'] as const),
 ];
 
+let updates = 0;
+
 function eventOf(state: RunState, { kind, silo, ms }: Command, at: number): RunEvent {
   const name = SILOS[silo % SILOS.length]!;
   const type = KINDS[kind % KINDS.length]!;
-  const task = state.tasks.find((entry) => entry.silo === name);
+  const task = newestTasks(state).find((entry) => entry.silo === name);
+  const round = task === undefined ? state.round : roundOf(state, task);
   const odd = ms % 7 === 0;
   switch (type) {
     case 'join':
@@ -137,10 +190,10 @@ function eventOf(state: RunState, { kind, silo, ms }: Command, at: number): RunE
         type,
         at,
         silo: name,
-        round: odd ? state.round - 1 : state.round,
+        round: odd ? round - 1 : round,
         taskId: task?.id ?? '',
-        baseVersion: state.version,
-        update: { sha256: `${name}-${at}`, examples: 1 },
+        baseVersion: task === undefined ? state.version : baseOf(state, task),
+        update: { sha256: `${name}-${updates++}`, examples: 1 },
       };
     case 'task-failed':
       return { type, at, silo: name, taskId: task?.id ?? '', code: 'internal', message: 'it broke' };
@@ -169,6 +222,14 @@ const scenario = fc.record({
   factor: fc.option(fc.constantFrom(1, 2, 5), { nil: undefined }),
   failures: fc.nat(3),
   every: fc.nat(2),
+  how: fc.constantFrom(
+    ...([
+      { mode: 'sync', late: 'refuse' },
+      { mode: 'sync', late: 'carry' },
+    ] as const),
+    { mode: 'async', late: 'refuse' } as const,
+  ),
+  old: fc.option(fc.constantFrom(1, 2, 3), { nil: undefined }),
   commands: fc.array(fc.record({ kind: fc.nat(1000), silo: fc.nat(11), ms: fc.nat(900) }), {
     minLength: 10,
     maxLength: 30,
@@ -188,6 +249,11 @@ describe('the reducer, held against a model', () => {
           policy(
             {
               ...{ minSilos, count, maxAttempts, sampling, setAside: { failures, forMs: 2000 } },
+              ...run.how,
+              staleness: {
+                weight: { kind: 'constant' },
+                ...(run.old !== undefined && { max: run.old }),
+              },
               ...(updates !== undefined && { updates }),
               ...(ask !== undefined && { ask }),
               ...(run.factor !== undefined && { deadlineFactor: run.factor }),
@@ -238,7 +304,8 @@ function invariants(
     before.round !== state.round &&
     ask !== undefined &&
     state.phase === 'collecting' &&
-    state.tasks.length > ask
+    state.policy.rounds.mode === 'sync' &&
+    state.tasks.filter((task) => task.baseVersion === undefined).length > ask
   )
     return `${state.tasks.length} silos were asked at the start of a round, ${ask} are allowed`;
   for (const effect of effects)

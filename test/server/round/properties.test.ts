@@ -4,6 +4,7 @@ import type { RunEvent } from '../../../src/server/round/events.js';
 import { nextWakeMs, outstandingTasks } from '../../../src/server/round/outstanding.js';
 import { initialState, type RunState } from '../../../src/server/round/state.js';
 import { step } from '../../../src/server/round/step.js';
+import { newestTasks } from '../../../src/server/round/tasks.js';
 import { policy } from './support.js';
 
 /** What the world does, in terms of the state of the moment, so that most actions mean something. */
@@ -40,8 +41,9 @@ function eventOf(state: RunState, given: Action, at: number): RunEvent {
   if (given.do === 'aggregation-failed')
     return { type: 'aggregation-failed', at, round: state.round, code: 'storage_full', message: 'full' };
   const name = SILOS[given.silo] ?? 'a';
-  const task = state.tasks.find((entry) => entry.silo === name);
-  const round = given.do === 'stale-update' ? state.round - 1 : state.round;
+  const task = newestTasks(state).find((entry) => entry.silo === name);
+  const own = task?.round ?? state.round;
+  const round = given.do === 'stale-update' ? own - 1 : own;
   switch (given.do) {
     case 'join':
       return { type: 'join', at, silo: name, role: name === 'e' ? 'evaluator' : 'trainer' };
@@ -58,7 +60,7 @@ function eventOf(state: RunState, given: Action, at: number): RunEvent {
         silo: name,
         round,
         taskId: task?.id ?? '',
-        baseVersion: state.version,
+        baseVersion: task?.baseVersion ?? state.version,
         update: { sha256: `${name}-${round}-${at}`, examples: 1 },
       };
   }
@@ -69,12 +71,26 @@ const runs = fc.record({
   count: fc.integer({ min: 1, max: 4 }),
   maxAttempts: fc.integer({ min: 1, max: 3 }),
   every: fc.nat(2),
+  how: fc.constantFrom(
+    ...([
+      { mode: 'sync', late: 'refuse' },
+      { mode: 'sync', late: 'carry' },
+    ] as const),
+    { mode: 'async', late: 'refuse' } as const,
+  ),
   actions: fc.array(action, { maxLength: 80 }),
 });
 
-function startOf(run: { minSilos: number; count: number; maxAttempts: number; every: number }): RunState {
-  const { minSilos, count, maxAttempts, every } = run;
-  return initialState('run', policy({ minSilos, count, maxAttempts }, { every }));
+interface Start {
+  readonly minSilos: number;
+  readonly count: number;
+  readonly maxAttempts: number;
+  readonly every: number;
+  readonly how: Pick<RunState['policy']['rounds'], 'mode' | 'late'>;
+}
+
+function startOf({ minSilos, count, maxAttempts, every, how }: Start): RunState {
+  return initialState('run', policy({ minSilos, count, maxAttempts, ...how }, { every }));
 }
 
 describe('whatever happens', () => {

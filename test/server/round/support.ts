@@ -5,7 +5,9 @@ import {
   type Connected,
   type RoundPolicy,
   type RunState,
+  type TaskState,
 } from '../../../src/server/round/state.js';
+import { newestTasks } from '../../../src/server/round/tasks.js';
 import { step } from '../../../src/server/round/step.js';
 
 export function policy(
@@ -20,6 +22,9 @@ export function policy(
       maxAttempts: 3,
       sampling: 'uniform',
       setAside: { failures: 3, forMs: 60_000 },
+      mode: 'sync',
+      late: 'refuse',
+      staleness: { weight: { kind: 'polynomial', exponent: 0.5 } },
       ...rounds,
     },
     evaluation: { every: 1, timeoutMs: 500, ...evaluation },
@@ -59,8 +64,13 @@ export class Table {
     return this.send({ type: 'leave', at: this.at, silo });
   }
 
+  /** What the silo does now, or did last. */
+  task(silo: string): TaskState | undefined {
+    return newestTasks(this.state).find((task) => task.silo === silo);
+  }
+
   taskId(silo: string): string {
-    return this.state.tasks.find((task) => task.silo === silo)?.id ?? 'none';
+    return this.task(silo)?.id ?? 'none';
   }
 
   update(silo: string, changes: Partial<Extract<RunEvent, { type: 'update' }>> = {}): this {
@@ -68,10 +78,10 @@ export class Table {
       type: 'update',
       at: this.at,
       silo,
-      round: this.state.round,
+      round: this.task(silo)?.round ?? this.state.round,
       taskId: this.taskId(silo),
-      baseVersion: this.state.version,
-      update: { sha256: `${silo}-${this.state.round}`, examples: 10 },
+      baseVersion: this.task(silo)?.baseVersion ?? this.state.version,
+      update: { sha256: `${silo}-${this.task(silo)?.round ?? this.state.round}`, examples: 10 },
       ...changes,
     });
   }

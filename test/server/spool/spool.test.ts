@@ -59,7 +59,7 @@ describe('the tensor spool', () => {
     const again = await TensorSpool.open(spool.folder);
     expect(await readdir(spool.folder)).toContain('partial');
     expect((await readdir(spool.folder)).some((name) => name.startsWith('temp-'))).toBe(false);
-    expect(await again.collectGarbage(new Set([sha('kept')]), new Map([['run', 3]]))).toBe(2);
+    expect(await again.collectGarbage(new Set([sha('kept')]), new Map([['run', new Set([3])]]))).toBe(2);
     expect(await again.size(sha('kept'))).toBe(4);
     expect(await again.size(sha('gone'))).toBeUndefined();
     expect(await readdir(join(spool.folder, 'partial', 'run'))).toEqual(['3']);

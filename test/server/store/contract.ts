@@ -28,6 +28,7 @@ function updateOf(silo: string, round = 1): UpdateRecord {
     countedIn: round,
     silo,
     taskId: `mail-1/${round}/${silo}/1`,
+    baseVersion: round - 1,
     sha256: sha('a'),
     examples: 2 ** 53 - 1,
     bytes: 4096,
@@ -137,9 +138,11 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
     it('does not count the updates of a round that was called off, and takes them anew', async () => {
       await store.createRun(newRun);
       await store.commit(change(1, { updates: [updateOf('a')] }));
-      await store.commit(change(2, { updates: [updateOf('b')], calledOff: 1 }));
+      const ahead = { ...updateOf('c', 2), countedIn: 2 };
+      await store.commit(change(2, { updates: [updateOf('b'), ahead], calledOff: 1 }));
       expect((await store.update('mail-1', 1, 'a'))?.countedIn).toBeNull();
       expect((await store.update('mail-1', 1, 'b'))?.countedIn).toBeNull();
+      expect((await store.update('mail-1', 2, 'c'))?.countedIn).toBeNull();
       await store.commit(change(3, { updates: [updateOf('a')] }));
       expect((await store.update('mail-1', 1, 'a'))?.countedIn).toBe(1);
     });

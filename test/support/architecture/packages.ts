@@ -55,6 +55,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/issue-text.ts',
     'src/read-config.ts',
     'src/run-spec.ts',
+    'src/staleness-spec.ts',
     'src/task-spec.ts',
     'src/align/',
     'src/cli/',

@@ -8,7 +8,7 @@ import type { Long } from '@grpc/proto-loader';
 export interface TrainTaskInput {
   'runId'?: (string);
   /**
-   * from 1
+   * from 1; the update may count in a later one where the run carries it over, or is asynchronous
    */
   'round'?: (number);
   /**
@@ -28,7 +28,7 @@ export interface TrainTaskInput {
    */
   'instructionsJson'?: (string);
   /**
-   * Unix epoch; later updates are refused
+   * Unix epoch; later updates are refused, unless the run carries them over; 0: none
    */
   'deadlineMs'?: (number | string | Long);
   /**
@@ -40,7 +40,7 @@ export interface TrainTaskInput {
 export interface TrainTask {
   'runId': (string);
   /**
-   * from 1
+   * from 1; the update may count in a later one where the run carries it over, or is asynchronous
    */
   'round': (number);
   /**
@@ -60,7 +60,7 @@ export interface TrainTask {
    */
   'instructionsJson': (string);
   /**
-   * Unix epoch; later updates are refused
+   * Unix epoch; later updates are refused, unless the run carries them over; 0: none
    */
   'deadlineMs': (number);
   /**

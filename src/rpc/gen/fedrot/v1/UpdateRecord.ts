@@ -11,6 +11,10 @@ export interface UpdateRecordInput {
   'seconds'?: (number | string);
   'bytes'?: (number | string | Long);
   'steps'?: (number | string | Long);
+  /**
+   * how many versions old it was when it counted: 0 where it began from the newest
+   */
+  'staleness'?: (number);
 }
 
 export interface UpdateRecord {
@@ -21,4 +25,8 @@ export interface UpdateRecord {
   'seconds': (number);
   'bytes': (number);
   'steps': (number);
+  /**
+   * how many versions old it was when it counted: 0 where it began from the newest
+   */
+  'staleness': (number);
 }
