@@ -10,7 +10,6 @@ import type { MergeRef } from '../rpc/gen/fedrot/v1/MergeRef.js';
 import { sha256Hex } from '../sha256.js';
 import { openTensorFile, type TensorFile } from '../tensor/safetensors-file.js';
 import { isForgotten } from './is-forgotten.js';
-import { withStorageErrors } from './storage-error.js';
 
 export interface MergedBasesOptions {
   /** Holds a folder for each run, and in it one base. */
@@ -64,9 +63,7 @@ export class MergedBases {
     const files: TensorFile[] = [];
     try {
       for (const merge of missing) files.push(openTensorFile(await wish.fetch(merge)));
-      const merged = await withStorageErrors(folder, () =>
-        mergeBase(from, files.map(productsOf), scale, wanted),
-      );
+      const merged = await mergeBase(from, files.map(productsOf), scale, wanted);
       logger.info(
         { run: runId, versions: missing.map(({ version }) => version) },
         'merged what the run has published into the base',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import { readTensorFile } from '../tensor/read-tensors.js';
 import type { NamedTensor } from '../tensor/tensor.js';
-import { withStorageErrors } from './storage-error.js';
+import { withStorageErrors } from '../storage-error.js';
 import { writeDurably } from './write-durably.js';
 
 const FILE = /^(\d{8})\.safetensors$/;

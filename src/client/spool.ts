@@ -8,8 +8,8 @@ import { SHA256 } from '../name.js';
 import { sha256Hex } from '../sha256.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import type { WireDType } from '../tensor/dtype.js';
+import { withStorageErrors } from '../storage-error.js';
 import { isForgotten } from './is-forgotten.js';
-import { withStorageErrors } from './storage-error.js';
 import { writeDurably } from './write-durably.js';
 import type { TrainResult } from './training/local-trainer.js';
 

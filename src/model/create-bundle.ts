@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { MANIFEST_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
 import { sha256Hex } from '../sha256.js';
@@ -16,6 +15,7 @@ import { onnxSource } from './onnx-source.js';
 import { quantizeImported, type Quantization } from './quantize-imported.js';
 import { TOKENIZER_FILE } from './tokenizer.js';
 import { fileSink } from './weight-sink.js';
+import { wholeFolder } from './whole-folder.js';
 
 const CONFIG_FILE = 'config.json';
 
@@ -61,17 +61,8 @@ export async function createBundle(options: CreateBundleOptions): Promise<Create
     throw new FedrotError('already_exists', `${out}: already exists; name another folder or remove it`);
   const source = await openSource(options);
   try {
-    await mkdir(dirname(out), { recursive: true });
-    const folder = join(dirname(out), `.${basename(out)}-${randomUUID()}`);
-    await mkdir(folder);
-    try {
-      const written = await write(source, folder, options);
-      await rename(folder, out);
-      return { folder: out, ...written };
-    } catch (thrown) {
-      await rm(folder, { recursive: true, force: true });
-      throw thrown;
-    }
+    const written = await wholeFolder(out, (folder) => write(source, folder, options));
+    return { folder: out, ...written };
   } finally {
     source.close();
   }

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, open, writeFile, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { MANIFEST_FILE } from '../bundle-names.js';
 import { FedrotError } from '../errors.js';
@@ -14,6 +13,7 @@ import { openBundle, type Bundle } from './bundle.js';
 import type { BundleManifest } from './bundle-manifest.js';
 import { canonicalJson } from './canonical-json.js';
 import { digestFile } from './file-digest.js';
+import { wholeFolder } from './whole-folder.js';
 
 /** Factors of one module, A rank × in and B out × rank, read when they are needed. */
 export interface ModuleProduct {
@@ -39,23 +39,13 @@ export async function mergeBase(
   scale: number,
   out: string,
 ): Promise<Bundle> {
-  await mkdir(dirname(out), { recursive: true });
-  const folder = join(dirname(out), `.${randomUUID()}`);
-  await mkdir(folder);
-  try {
+  await wholeFolder(out, async (folder) => {
     for (const { name } of bundle.manifest.files)
       await copyFile(join(bundle.folder, name), join(folder, name));
     await addTo(bundle, folder, sources, scale);
-    await writeFile(
-      join(folder, MANIFEST_FILE),
-      canonicalJson({ ...bundle.manifest, files: await digests(bundle.manifest, folder) }),
-    );
-    await rm(out, { recursive: true, force: true });
-    await rename(folder, out);
-  } catch (thrown) {
-    await rm(folder, { recursive: true, force: true });
-    throw thrown;
-  }
+    const files = await digests(bundle.manifest, folder);
+    await writeFile(join(folder, MANIFEST_FILE), canonicalJson({ ...bundle.manifest, files }));
+  });
   return openBundle(out, { verify: false });
 }
 

@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { encodeModel } from '../train/ir/codec.js';
 import type { Bundle } from './bundle.js';
@@ -9,6 +8,7 @@ import { readJsonObject } from './json-file.js';
 import type { AdapterInput } from './language-model.js';
 import { mergeModel, type MergedModel } from './merge.js';
 import { fileSink, type FileSink } from './weight-sink.js';
+import { wholeFolder } from './whole-folder.js';
 
 /** Above this the weights lie in a file of their own: protobuf ends at 2 GiB. */
 const INLINE_BYTES = 1.8 * 2 ** 30;
@@ -37,10 +37,8 @@ export async function writeMerged(bundle: Bundle, adapter: AdapterInput, out: st
   const found = await readdir(target).catch(() => []);
   if (found.length > 0)
     throw new FedrotError('already_exists', `${target}: already exists; name another folder or remove it`);
-  await mkdir(dirname(target), { recursive: true });
-  const folder = join(dirname(target), `.${basename(target)}-${randomUUID()}`);
-  await mkdir(join(folder, dirname(MODEL_FILE)), { recursive: true });
-  try {
+  return wholeFolder(target, async (folder) => {
+    await mkdir(join(folder, dirname(MODEL_FILE)));
     const data = bundle.manifest.files.reduce((sum, { bytes }) => sum + bytes, 0);
     const split = data > INLINE_BYTES;
     const sink: Pick<FileSink, 'raw' | 'close'> = split ? fileSink(join(folder, DATA_FILE)) : INLINE;
@@ -55,13 +53,8 @@ export async function writeMerged(bundle: Bundle, adapter: AdapterInput, out: st
       async (name) => (await stat(join(folder, name))).size,
     );
     const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-    await rm(target, { recursive: true, force: true });
-    await rename(folder, target);
     return { folder: target, file: MODEL_FILE, bytes, merged, attached };
-  } catch (thrown) {
-    await rm(folder, { recursive: true, force: true });
-    throw thrown;
-  }
+  });
 }
 
 const INLINE: Pick<FileSink, 'raw' | 'close'> = {

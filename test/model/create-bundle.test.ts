@@ -2,6 +2,7 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createBundle } from '../../src/model/create-bundle.js';
 import type { BundleProgress } from '../../src/model/describe-bundle.js';
 import { digestFile } from '../../src/model/file-digest.js';
 import { relativeError } from './forward.js';
@@ -153,6 +154,20 @@ describe('createBundle', () => {
     [{ onnx: 'model.onnx', maxTokens: 0 }, /maxTokens 0: must be/],
   ])('refuses %j', async (options, message) => {
     await expect(tinyBundle(folder, 'bundle', options)).rejects.toThrow(message);
+  });
+
+  it('says what is in the way of the new folder, and leaves nothing behind', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const created = createBundle({
+      checkpoint: join(folder, 'checkpoint'),
+      out: join(folder, 'file/bundle'),
+      seed: 0,
+    });
+    await expect(created).rejects.toMatchObject({
+      code: 'storage_failed',
+      message: expect.stringMatching(/file: something of that name is in the way|not a folder/) as string,
+    });
+    expect((await readdir(folder)).sort()).toEqual(['checkpoint', 'file']);
   });
 
   it('can take the tokenizer from a file of another name', async () => {

@@ -2,7 +2,7 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { FedrotError } from '../../errors.js';
 import { digestFile } from '../../model/file-digest.js';
-import { withStorageErrors } from '../storage-error.js';
+import { withStorageErrors } from '../../storage-error.js';
 
 /** A stream of a file's bytes, whatever its messages are called. */
 export type Piece =

@@ -1,4 +1,4 @@
-import { FedrotError, type ErrorCode } from '../errors.js';
+import { FedrotError, type ErrorCode } from './errors.js';
 
 const MEANINGS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ENOSPC: ['storage_full', 'the disk is full'],
@@ -7,6 +7,7 @@ const MEANINGS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EACCES: ['storage_failed', 'permission denied'],
   EPERM: ['storage_failed', 'permission denied'],
   ENOTDIR: ['storage_failed', 'a part of the path is not a folder'],
+  EEXIST: ['storage_failed', 'something of that name is in the way'],
   EIO: ['storage_failed', 'the disk reports an input/output error'],
 };
 
@@ -18,6 +19,10 @@ export async function withStorageErrors<T>(where: string, work: () => Promise<T>
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
     const meaning = thrown instanceof FedrotError ? undefined : MEANINGS[code];
     if (meaning === undefined) throw thrown;
-    throw new FedrotError(meaning[0], `${where}: ${meaning[1]} (${code})`, { cause: thrown });
+    const [kind, text] = meaning;
+    // A full disk is the one that is written to; otherwise the file at fault may be one that is read.
+    const { path } = thrown as NodeJS.ErrnoException;
+    const place = kind === 'storage_full' ? where : (path ?? where);
+    throw new FedrotError(kind, `${place}: ${text} (${code})`, { cause: thrown });
   }
 }
