@@ -162,12 +162,12 @@ export interface AdapterVersion {
 /** How one module's update B · A differs between two versions. */
 export interface ModuleChange {
   readonly module: string;
-  /** ‖B A‖_F of either. */
+  /** ‖ΔW‖_F of either, ΔW = scale · B · A; of a module trained in full, its values. */
   readonly normFrom: number;
   readonly normTo: number;
-  /** ‖B₂A₂ − B₁A₁‖_F. */
+  /** ‖ΔW_to − ΔW_from‖_F. */
   readonly distance: number;
-  /** Cosine between the two products; null where one is zero. */
+  /** Cosine between the two; null where one is zero. */
   readonly cosine: number | null;
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compareAdapters } from '../../src/cli/adapter/compare.js';
+import { compareAdapters } from '../../src/align/compare-adapters.js';
 import { candidates } from '../../src/cli/commands/completion.js';
 import { processContext } from '../../src/cli/context.js';
 import { COMMAND_NAMES, wholeProgram } from '../../src/cli/program.js';

@@ -3,7 +3,7 @@ import { FedrotError } from '../../errors.js';
 import { loraScale, parseRunSpec } from '../../run-spec.js';
 import { coordinatorAddress, coordinatorOption, withAdmin } from '../admin/connect.js';
 import { credentialOption } from '../admin/security.js';
-import type { ModuleChange } from '../adapter/compare.js';
+import type { ModuleChange } from '../../align/compare-adapters.js';
 import { jsonOption, leaf, type BuildCommand } from '../command.js';
 import { readValue } from '../config/read-value.js';
 import { formatNumber, formatPercent } from '../format.js';
@@ -43,7 +43,7 @@ export const buildCompare: BuildCommand = (context) =>
       const [from, to] = [versionOf(a, '<from>'), versionOf(b, '<to>')];
       const [{ fetchAdapter }, { compareAdapters }, { tensorsOf }] = await Promise.all([
         import('../admin/fetch-adapter.js'),
-        import('../adapter/compare.js'),
+        import('../../align/compare-adapters.js'),
         import('../adapter/decode.js'),
       ]);
       const { run, files } = await withAdmin(coordinatorAddress(command, context), async (admin) => ({

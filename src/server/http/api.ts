@@ -12,6 +12,7 @@ import type { HttpTokens } from '../access/http-tokens.js';
 import { RateLimit } from '../access/rate-limit.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { ModelTools } from '../model-tools.js';
+import { BundleShelf } from './bundles.js';
 import { fromOwnPages, peerOf, type CallerVariables } from './callers.js';
 import { errorBody, HTTP_STATUS, isOurs } from './errors.js';
 import { apiRequest, type Route } from './route.js';
@@ -41,10 +42,12 @@ const MAX_BODY_BYTES = 1024 * 1024;
 
 const ATTEMPTS = { perSecond: 0.5, burst: 20 };
 
+/** Everything but sessions and the stream. */
 export function apiRoutes(options: ApiOptions, series: RunSeriesCache): readonly Route[] {
+  const shelf = new BundleShelf(options.coordinator);
   return [
-    ...runRoutes({ ...options, series }),
-    ...adapterRoutes({ ...options, series }),
+    ...runRoutes({ ...options, series, shelf }),
+    ...adapterRoutes({ ...options, series, shelf }),
     ...siloRoutes(options),
   ];
 }

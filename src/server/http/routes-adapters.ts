@@ -11,8 +11,9 @@ import type { RunActor } from '../coordinator/run-actor.js';
 import type { ModelTools } from '../model-tools.js';
 import { audited } from '../services/audited.js';
 import type { AdapterRecord } from '../store/store.js';
-import { BundleShelf } from './bundles.js';
-import { compareAdapters } from './compare-adapters.js';
+import { loraScale } from '../../run-spec.js';
+import type { BundleShelf } from './bundles.js';
+import { compareFiles } from './compare-adapters.js';
 import { modelCard } from './model-card.js';
 import type { Route } from './route.js';
 import type { RunSeriesCache } from './run-series.js';
@@ -23,6 +24,7 @@ export interface AdapterRoutesOptions {
   readonly access: Access;
   readonly audit: AuditLog;
   readonly series: RunSeriesCache;
+  readonly shelf: BundleShelf;
   readonly software: string;
   readonly models?: ModelTools | undefined;
 }
@@ -112,7 +114,7 @@ export function adapterRoutes(options: AdapterRoutesOptions): readonly Route[] {
       about: 'how the versions `from` and `to` differ, by module: AdapterComparison',
       handle: async ({ param, number }): Promise<AdapterComparison> => {
         const [from, to] = [find(param('run'), number('from')), find(param('run'), number('to'))];
-        const found = await compareAdapters(path(from.adapter), path(to.adapter));
+        const found = await compareFiles(path(from.adapter), path(to.adapter), loraScale(from.run.spec.lora));
         return { from: versionOf(from.adapter), to: versionOf(to.adapter), ...found };
       },
     },
@@ -129,19 +131,19 @@ const versionOf = ({ version, sha256, bytes, createdMs }: AdapterRecord): Adapte
 /** Names of runs and versions are plain (checks.ts), so that they need no quoting. */
 const attachment = (name: string): string => `attachment; filename="${name}"`;
 
-async function configOf({ coordinator, models }: AdapterRoutesOptions, run: RunActor): Promise<string> {
+async function configOf({ shelf, models }: AdapterRoutesOptions, run: RunActor): Promise<string> {
   if (models === undefined)
     throw new FedrotError(
       'precondition_failed',
       'this coordinator was started without what knows PEFT; take the file, or fedrot adapter get',
     );
-  const model = await new BundleShelf(coordinator).model(run.spec.bundle);
+  const model = await shelf.model(run.spec.bundle);
   const names = run.tensors.map(({ name }) => name);
   return `${JSON.stringify(await models.adapterConfig(run.spec, names, model?.name ?? null), null, 2)}\n`;
 }
 
 async function cardOf(options: AdapterRoutesOptions, run: RunActor, adapter: AdapterRecord): Promise<string> {
-  const { coordinator, access, series, software } = options;
+  const { coordinator, access, series, shelf, software } = options;
   const { version, sha256, bytes, createdMs } = adapter;
   const { rounds, evaluations } = await series.read(run.runId, 0, -1);
   return modelCard({
@@ -151,7 +153,7 @@ async function cardOf(options: AdapterRoutesOptions, run: RunActor, adapter: Ada
     sha256,
     bytes,
     createdMs,
-    model: await new BundleShelf(coordinator).model(run.spec.bundle),
+    model: await shelf.model(run.spec.bundle),
     rounds: rounds.filter(({ round }) => round <= version),
     evaluations,
     silos: await coordinator.store.contributions(run.runId, version),

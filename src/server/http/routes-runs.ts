@@ -12,19 +12,21 @@ import type {
 import type { RunLogEntryInput } from '../../rpc/gen/fedrot/v1/RunLogEntry.js';
 import { METHODS } from '../../align/methods.js';
 import { FedrotError } from '../../errors.js';
+import { parseRunSpec } from '../../run-spec.js';
 import type { AdminHandlers } from '../../rpc/services.js';
 import type { Coordinator } from '../coordinator/coordinator.js';
 import type { ModelTools } from '../model-tools.js';
-import { BundleShelf } from './bundles.js';
+import type { BundleShelf } from './bundles.js';
 import type { Route } from './route.js';
 import { roundDetail, type RunSeriesCache } from './run-series.js';
-import { checkRun, createRunRequests, initialTensors, requireSpec } from './start-run.js';
+import { checkRun, createRunRequests, initialTensors } from './start-run.js';
 import { summaryOf, tasksOf } from './views.js';
 
 export interface RunRoutesOptions {
   readonly coordinator: Coordinator;
   readonly handlers: AdminHandlers;
   readonly series: RunSeriesCache;
+  readonly shelf: BundleShelf;
   readonly models?: ModelTools | undefined;
 }
 
@@ -38,8 +40,8 @@ const pauseSchema = z.strictObject({ reason, hold: z.boolean().default(false) })
 const rollbackSchema = z.strictObject({ version: z.int().min(0), reason });
 
 /** Runs, their rounds, and what they can be started from. */
-export function runRoutes({ coordinator, handlers, series, models }: RunRoutesOptions): readonly Route[] {
-  const shelf = new BundleShelf(coordinator);
+export function runRoutes(options: RunRoutesOptions): readonly Route[] {
+  const { coordinator, handlers, series, shelf, models } = options;
   const summary = (runId: string): RunSummary => summaryOf(coordinator.run(runId));
 
   return [
@@ -57,7 +59,7 @@ export function runRoutes({ coordinator, handlers, series, models }: RunRoutesOp
       about: 'creates a run from { spec, initial? }: RunSummary',
       handle: async ({ body, call }) => {
         const { spec: value, initial } = await body(createSchema);
-        const spec = requireSpec(value);
+        const spec = parseRunSpec(value);
         const tensors = await initialTensors(coordinator, models, spec, initial);
         const requests = (async function* () {
           yield* createRunRequests(spec, tensors);

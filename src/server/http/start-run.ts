@@ -3,10 +3,10 @@ import type { RunCheck, RunEstimate } from '../../api/types.js';
 import { MANIFEST_FILE } from '../../bundle-names.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
 import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.js';
-import { describeIssues } from '../../read-config.js';
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { BYTES_PER_ELEMENT } from '../../tensor/dtype.js';
 import { canonicalHeader, canonicalOrder } from '../../tensor/canonical.js';
+import { BYTES_PER_ELEMENT } from '../../tensor/dtype.js';
 import { encodeTensorFile, tensorInfos } from '../../tensor/encode-file.js';
 import { toManifest } from '../../tensor/manifest.js';
 import { readTensors } from '../../tensor/read-tensors.js';
@@ -144,11 +144,4 @@ function warningsOf(coordinator: Coordinator, spec: RunSpec): readonly string[] 
     warnings.push('no evaluator is connected: nothing will score the versions');
   if (deadlineMs < 60_000) warnings.push(`a round closes after ${deadlineMs / 1000} s, done or not`);
   return warnings;
-}
-
-/** Throws config_invalid with every place that is wrong. */
-export function requireSpec(value: unknown): RunSpec {
-  const parsed = runSpecSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new FedrotError('config_invalid', `run specification: ${describeIssues(parsed.error)}`);
 }

@@ -1,11 +1,13 @@
-import { FedrotError } from '../../errors.js';
-import type { NamedTensor } from '../../tensor/tensor.js';
+import { FedrotError } from '../errors.js';
+import type { NamedTensor } from '../tensor/tensor.js';
 
 /** One module's change from one version to another. */
 export interface ModuleChange {
   /** Name of the tensor, or of the module whose factors were multiplied. */
   readonly module: string;
-  /** ‖ΔW_to − ΔW_from‖_F over ‖ΔW_from‖_F; null where the first is zero. */
+  /** ‖ΔW_to − ΔW_from‖_F. */
+  readonly distance: number;
+  /** The same over ‖ΔW_from‖_F; null where that is zero. */
   readonly relativeChange: number | null;
   /** Cosine between the two; null where one is zero. */
   readonly cosine: number | null;
@@ -20,6 +22,12 @@ export interface AdapterComparison {
   readonly modules: readonly ModuleChange[];
 }
 
+/** Squares and inner product of one module's two updates, or of all. */
+export interface ModuleSums {
+  readonly module: string;
+  readonly sums: Sums;
+}
+
 interface Sums {
   from: number;
   to: number;
@@ -29,9 +37,10 @@ interface Sums {
 const FACTOR = /^(?:base_model\.model\.)?(.*)\.lora_([AB])\.weight$/;
 
 function change({ from, to, both }: Sums): Omit<ModuleChange, 'module'> {
-  const difference = Math.sqrt(Math.max(0, from - 2 * both + to));
+  const distance = Math.sqrt(Math.max(0, from - 2 * both + to));
   return {
-    relativeChange: from === 0 ? null : difference / Math.sqrt(from),
+    distance,
+    relativeChange: from === 0 ? null : distance / Math.sqrt(from),
     cosine: from === 0 || to === 0 ? null : both / Math.sqrt(from * to),
     normFrom: Math.sqrt(from),
     normTo: Math.sqrt(to),
@@ -102,14 +111,15 @@ function sumsOf(x: Factors | NamedTensor, y: Factors | NamedTensor, scale: numbe
 }
 
 /**
- * How far one adapter is from another of the same modules: products B · A are compared, never factors, whose basis means nothing.
- * `scale` is alpha / r. Modules trained in full are compared value by value. Throws tensor_name where the modules differ, tensor_shape.
+ * How far one adapter is from another of the same modules, module by module, for whoever has other work to do in between: products
+ * B · A are compared, never factors, whose basis means nothing. `scale` is alpha / r. Modules trained in full are compared value
+ * by value. Throws tensor_name where the modules differ, tensor_shape.
  */
-export function compareAdapters(
+export function* moduleSums(
   from: readonly NamedTensor[],
   to: readonly NamedTensor[],
   scale: number,
-): AdapterComparison {
+): Generator<ModuleSums> {
   const first = modulesOf(from);
   const second = modulesOf(to);
   const strangers = [...first.keys(), ...second.keys()].filter(
@@ -120,17 +130,29 @@ export function compareAdapters(
       'tensor_name',
       `only one of the two adapters has ${strangers.slice(0, 3).join(', ')}`,
     );
+  for (const [module, x] of first) yield { module, sums: sumsOf(x, second.get(module) ?? x, scale, module) };
+}
+
+/** What the sums of all modules say. */
+export function comparisonOf(all: readonly ModuleSums[]): AdapterComparison {
   const total: Sums = { from: 0, to: 0, both: 0 };
-  const modules = [...first].map(([module, x]) => {
-    const sums = sumsOf(x, second.get(module) ?? x, scale, module);
+  for (const { sums } of all) {
     total.from += sums.from;
     total.to += sums.to;
     total.both += sums.both;
-    return { module, ...change(sums) };
-  });
+  }
   const size = ({ relativeChange }: ModuleChange): number => relativeChange ?? Infinity;
   return {
     total: change(total),
-    modules: modules.sort((x, y) => size(y) - size(x) || (x.module < y.module ? -1 : 1)),
+    modules: all
+      .map(({ module, sums }) => ({ module, ...change(sums) }))
+      .sort((x, y) => size(y) - size(x) || (x.module < y.module ? -1 : 1)),
   };
 }
+
+/** Both at once. */
+export const compareAdapters = (
+  from: readonly NamedTensor[],
+  to: readonly NamedTensor[],
+  scale: number,
+): AdapterComparison => comparisonOf([...moduleSums(from, to, scale)]);
