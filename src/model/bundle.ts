@@ -26,7 +26,7 @@ export interface OpenBundleOptions {
 }
 
 /**
- * Opens a bundle. Throws not_found where there is none; file_invalid for a manifest that is not one, a file
+ * Opens a bundle. Throws not_found where there is none; file_invalid for a manifest that is not one or cannot be read, a file
  * that is missing, of another size or not listed; checksum_mismatch for a file or manifest with another
  * content.
  */
@@ -36,6 +36,13 @@ export async function openBundle(folder: string, options: OpenBundleOptions): Pr
   try {
     bytes = await readFile(path);
   } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM')
+      throw new FedrotError(
+        'file_invalid',
+        `${path}: this user (${process.getuid?.() ?? 'here'}) may not read it`,
+        { cause },
+      );
     throw new FedrotError('not_found', `${folder}: is no bundle: it has no ${MANIFEST_FILE}`, { cause });
   }
   const sha256 = sha256Hex(bytes);

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openBundle } from '../../src/model/bundle.js';
@@ -43,6 +43,14 @@ describe('openBundle', () => {
     });
   });
 
+  // Root may read everything.
+  it.skipIf(process.getuid === undefined || process.getuid() === 0)(
+    'says that a bundle may not be read, not that it is none',
+    async () => {
+      await chmod(join(bundle, 'manifest.json'), 0);
+      await expect(openBundle(bundle, verified)).rejects.toThrow(/this user \(\d+\) may not read it/);
+    },
+  );
   it('says that a folder is no bundle', async () => {
     await expect(openBundle(folder, verified)).rejects.toThrow(/is no bundle: it has no manifest\.json/);
   });
