@@ -9,6 +9,7 @@ import { jsonOption, leaf, type BuildCommand } from '../command.js';
 import { loadConfig } from '../config/layers.js';
 import { addSettingOptions, givenFlags } from '../config/options.js';
 import { formatBytes } from '../format.js';
+import type { Probe } from '../run/preflight.js';
 
 interface CreateFlags {
   readonly file?: string;
@@ -52,20 +53,31 @@ async function existingAdapter(folder: string | undefined) {
   return loadAdapter(folder);
 }
 
+/** What a few steps here take; undefined where this installation has no training engine, as the coordinator's image. */
+async function measure(bundle: Bundle, spec: RunSpec): Promise<Probe | undefined> {
+  try {
+    const { probeRun } = await import('../run/probe.js');
+    return await probeRun(bundle, spec);
+  } catch (thrown) {
+    if ((thrown as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw thrown;
+  }
+}
+
 /** What the run will take, and what looks wrong about it: said before anything is created. */
 async function preflight(bundle: Bundle, spec: RunSpec, silos: readonly Silo[], probe: boolean) {
-  const [{ estimateRun, formatEstimate, preflightWarnings }, { initialAdapter }, { probeRun }] =
-    await Promise.all([
-      import('../run/preflight.js'),
-      import('../../model/initial-adapter.js'),
-      import('../run/probe.js'),
-    ]);
+  const [{ estimateRun, formatEstimate, preflightWarnings }, { initialAdapter }] = await Promise.all([
+    import('../run/preflight.js'),
+    import('../../model/initial-adapter.js'),
+  ]);
   const tensors = initialAdapter(bundle, spec.lora, spec.seed);
   const parameters = tensors.reduce((sum, { data }) => sum + data.length, 0);
   const trainers = silos.filter(({ role, connected }) => connected && role === 'SILO_ROLE_TRAINER').length;
-  const measured = probe ? await probeRun(bundle, spec) : undefined;
+  const measured = probe ? await measure(bundle, spec) : undefined;
   const estimate = estimateRun(spec, bundle, parameters, { trainers, probe: measured });
   const warnings = preflightWarnings(spec, estimate, silos);
+  if (probe && measured === undefined)
+    warnings.push('no training engine is installed here: memory and time are not estimated');
   const lines = warnings.map((warning) => `warning: ${warning}\n`);
   return { estimate, warnings, text: `${formatEstimate(spec, estimate)}${lines.join('')}` };
 }
