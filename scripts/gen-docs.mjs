@@ -23,6 +23,7 @@ import { LOG_KINDS } from '../dist/server/round/narrate.js';
 import { apiRoutes } from '../dist/server/http/api.js';
 import { HTTP_STATUS } from '../dist/server/http/errors.js';
 import { roleForMethod } from '../dist/pki/roles.js';
+import { demoResults } from './docs/demo-results.mjs';
 import { CODE_MEANINGS } from './docs/code-meanings.mjs';
 import { opsGenerators } from './docs/ops-tables.mjs';
 import { fillRegions } from './docs/regions.mjs';
@@ -152,23 +153,26 @@ const GENERATORS = {
   'error codes': statusTable,
   'canonical file': canonicalFile,
   'kinds of log entries': logKinds,
+  ...demoResults(root),
   ...opsGenerators({ NEWEST_OPSET, NO_GRADIENT, REFUSED, REWRITES, RULES }),
 };
 
 let stale = 0;
-for (const entry of readdirSync(join(root, 'docs'), { recursive: true })) {
-  if (!entry.endsWith('.md')) continue;
-  const file = join(root, 'docs', entry);
+const pages = readdirSync(join(root, 'docs'), { recursive: true })
+  .filter((entry) => entry.endsWith('.md'))
+  .map((entry) => `docs/${entry}`);
+for (const page of ['README.md', ...pages]) {
+  const file = join(root, page);
   const text = readFileSync(file, 'utf8');
-  const filled = fillRegions(text, GENERATORS, `docs/${entry}`);
+  const filled = fillRegions(text, GENERATORS, page);
   if (filled === text) continue;
   const wanted = await format(filled, { ...(await resolveConfig(file)), filepath: file });
   if (wanted === text) continue;
   stale += 1;
-  if (check) process.stderr.write(`docs/${entry} differs from the code; run \`npm run docs\`\n`);
+  if (check) process.stderr.write(`${page} differs from the code; run \`npm run docs\`\n`);
   else {
     writeFileSync(file, wanted);
-    process.stderr.write(`wrote docs/${entry}\n`);
+    process.stderr.write(`wrote ${page}\n`);
   }
 }
 process.exit(check && stale > 0 ? 1 : 0);

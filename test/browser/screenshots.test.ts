@@ -23,14 +23,14 @@ describe.skipIf(!hasChromium || SCREENSHOTS === undefined)('pictures of the dash
       await page.locator('.glance .huge', { hasText: /^([89]|1\d)/ }).waitFor();
       federation.paceMs = 9000;
       await page.waitForTimeout(4000);
-      await picture(laptop.context, page, 'run');
+      await picture(laptop.context, page, 'all/run');
       await page.emulateMedia({ colorScheme: 'dark' });
-      await picture(laptop.context, page, 'dark');
+      await picture(laptop.context, page, 'all/dark');
       await page.goto(`${federation.origin}/runs/${run}/alignment`);
       await page.locator('.heat canvas').waitFor();
       await page.emulateMedia({ colorScheme: 'light' });
       await page.waitForTimeout(800);
-      await picture(laptop.context, page, 'alignment');
+      await picture(laptop.context, page, 'all/alignment');
       for (const [path, name] of [
         ['/', 'runs'],
         ['/silos', 'silos'],
@@ -50,7 +50,7 @@ describe.skipIf(!hasChromium || SCREENSHOTS === undefined)('pictures of the dash
       await small.goto(`${federation.origin}/runs/${run}`);
       await small.locator('.line path').first().waitFor();
       await small.waitForTimeout(800);
-      await picture(phone.context, small, 'phone');
+      await picture(phone.context, small, 'all/phone');
       await small.goto(`${federation.origin}/silos`);
       await small.waitForTimeout(1200);
       await picture(phone.context, small, 'all/phone-silos');

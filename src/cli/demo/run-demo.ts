@@ -79,7 +79,7 @@ async function startCoordinator({ layout, children, display }: Demo): Promise<st
     ...['--grpc-port', '0', '--http-port', '0', '--shutdown-grace-ms', '0', '--log-format', 'json'],
   ]);
   const address = `127.0.0.1:${String(ready.grpcPort)}`;
-  display.line(`serving   gRPC on ${address}, metrics on http://127.0.0.1:${String(ready.httpPort)}/metrics`);
+  display.line(`serving   gRPC on ${address}; look at http://127.0.0.1:${String(ready.httpPort)}`);
   return address;
 }
 

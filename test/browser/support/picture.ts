@@ -2,7 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 
-/** Where pictures go; only then are they taken: `FEDROT_SCREENSHOTS=docs/images npx vitest run --project browser screenshots`. */
+/**
+ * Where pictures go; only then are they taken. Those of the documents: `FEDROT_SCREENSHOTS=docs/images npx vitest run --project browser
+ * demo-results`; of every page, to look at: `FEDROT_SCREENSHOTS=/tmp/pictures npx vitest run --project browser screenshots`.
+ */
 export const SCREENSHOTS = process.env.FEDROT_SCREENSHOTS;
 
 /** A picture of the page as WebP, which the browser itself makes of it. */
