@@ -6,7 +6,6 @@ import type { CreateRunRequest } from '../../rpc/gen/fedrot/v1/CreateRunRequest.
 import { runSpecSchema, type RunSpec } from '../../run-spec.js';
 import { BYTES_PER_ELEMENT } from '../../tensor/dtype.js';
 import { canonicalHeader, canonicalOrder } from '../../tensor/canonical.js';
-import { BYTES_PER_ELEMENT } from '../../tensor/dtype.js';
 import { encodeTensorFile, tensorInfos } from '../../tensor/encode-file.js';
 import { toManifest } from '../../tensor/manifest.js';
 import { readTensors } from '../../tensor/read-tensors.js';
