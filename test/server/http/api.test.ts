@@ -93,9 +93,12 @@ describe('the HTTP API', () => {
   it('compares two versions as their products B · A, by the definition', async () => {
     const { world } = await finishedRun();
     const compared = await world.api<AdapterComparison>('/runs/mail/compare?from=0&to=1');
-    // Version 0 has B = 0.
-    expect(compared.total).toMatchObject({ normFrom: 0, cosine: null });
-    expect(compared.total.distance).toBeCloseTo(compared.total.normTo, 10);
+    // Version 0 has B = 0; heads are compared value by value.
+    const lora = compared.modules.find(({ module }) => module.endsWith('query'));
+    expect(lora).toMatchObject({ normFrom: 0, cosine: null });
+    expect(lora?.distance).toBeCloseTo(lora?.normTo ?? NaN, 9);
+    const squares = compared.modules.reduce((sum, { distance }) => sum + distance ** 2, 0);
+    expect(compared.total.distance).toBeCloseTo(Math.sqrt(squares), 9);
     const same = await world.api<AdapterComparison>('/runs/mail/compare?from=1&to=1');
     expect(same.total.cosine).toBeCloseTo(1, 12);
     expect(same.total.distance / same.total.normTo).toBeLessThan(1e-6);
