@@ -1,7 +1,7 @@
 import { FedrotError } from '../../errors.js';
 import { withAttentionBias } from './attention-bias.js';
 import { inlineIf } from './inline-if.js';
-import { withBatchedCaches } from './rotary-caches.js';
+import { isMatrixIn, withBatchedCaches } from './rotary-caches.js';
 import { withoutCache } from './without-cache.js';
 import type { Attribute, Model, Node, TensorValue } from './graph.js';
 import {
@@ -53,9 +53,10 @@ export function normalizeModel(given: Model, folder?: string): Model {
     model = withConstants(next, folder);
   }
   const initializers = new Map(model.graph.initializers);
+  const isMatrix = isMatrixIn(model.graph);
   const nodes = model.graph.nodes
     .map((node) => withAttentionBias(node, initializers))
-    .flatMap((node) => withBatchedCaches(node, initializers));
+    .flatMap((node) => withBatchedCaches(node, initializers, isMatrix));
   return { ...model, graph: { ...model.graph, nodes, initializers } };
 }
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { GraphBuilder } from '../../../src/train/ir/builder.js';
 import { encodeModel } from '../../../src/train/ir/codec.js';
 import { normalizeModel } from '../../../src/train/ir/normalize.js';
-import { floatTensor } from '../../../src/train/ir/tensor-value.js';
+import { floatTensor, int64Tensor, int64Vector } from '../../../src/train/ir/tensor-value.js';
 import { openRuntime, type RuntimeTensor } from '../../../src/train/ort.js';
 import { rewriteModel } from '../../../src/train/rewrite/rewrite.js';
 import { probeTypes } from '../../../src/train/shapes/probe.js';
@@ -20,6 +20,20 @@ function rotary(): ReturnType<GraphBuilder['build']> {
   return builder.build();
 }
 
+/** ONNX Runtime's optimizer for transformers: positions of batch 1 for any batch. */
+function contribRotary(): ReturnType<GraphBuilder['build']> {
+  const builder = new GraphBuilder({ opset: 18 });
+  builder.input('x', 'float', ['batch', 2, 3, 4]);
+  builder.initializer('cos', floatTensor([3, 2], angles.map(Math.cos)));
+  builder.initializer('sin', floatTensor([3, 2], angles.map(Math.sin)));
+  const end = (value: number): string => builder.constant(int64Tensor([], [value]));
+  const range = builder.op('Range', [end(0), end(3), end(1)]);
+  const positions = builder.op('Unsqueeze', [range, builder.constant(int64Vector([0]))]);
+  builder.op('com.microsoft::RotaryEmbedding', ['x', positions, 'cos', 'sin'], {}, 'y');
+  builder.output('y', 'float', ['batch', 2, 3, 4]);
+  return builder.build();
+}
+
 const run = async (model: ReturnType<typeof rotary>, x: RuntimeTensor): Promise<number[]> => {
   const runtime = await openRuntime(encodeModel(model), { optimization: 'disabled' });
   try {
@@ -29,7 +43,10 @@ const run = async (model: ReturnType<typeof rotary>, x: RuntimeTensor): Promise<
   }
 };
 
-it('caches of one row are those of every row of a batch', async () => {
+it.each([
+  ['caches', rotary],
+  ['positions', contribRotary],
+])('%s of one row are those of every row of a batch', async (_, rotary) => {
   const data = Float32Array.from(uniform(1, 48));
   const rows = [data.subarray(0, 24), data.subarray(24)];
   const expected: number[] = [];
