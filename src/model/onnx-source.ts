@@ -189,15 +189,11 @@ function vocabularyOf(model: Model, config: Config): number {
 
 function checkInputs({ graph }: Model, file: string): void {
   for (const { name, type } of graph.inputs) {
-    if (/past_key_values|^past/.test(name))
+    const mask = name === 'attention_mask' && (type === 'float' || type === 'bool');
+    if (!INPUT_NAMES.includes(name) || (type !== 'int64' && type !== 'int32' && !mask))
       throw new FedrotError(
         'model_unsupported',
-        `${file}: takes a key/value cache (${name}), which training has no use for; export it without (use_cache=False)`,
-      );
-    if (!INPUT_NAMES.includes(name) || (type !== 'int64' && type !== 'int32'))
-      throw new FedrotError(
-        'model_unsupported',
-        `${file}: takes an input ${name} (${type}); inputs can be ${INPUT_NAMES.join(', ')} (int64 or int32)`,
+        `${file}: takes an input ${name} (${type}); inputs can be ${INPUT_NAMES.join(', ')} (int64 or int32, the mask also float or bool)`,
       );
   }
 }

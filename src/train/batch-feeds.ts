@@ -1,7 +1,7 @@
 import { FedrotError } from '../errors.js';
 import { IGNORED_LABEL } from './cross-entropy.js';
-import type { ValueInfo } from './ir/graph.js';
-import type { RuntimeTensor } from './ort.js';
+import type { ElementType, ValueInfo } from './ir/graph.js';
+import type { RuntimeData, RuntimeTensor } from './ort.js';
 import type { LossKind } from './loss.js';
 import type { Batch, FloatTensor, IntTensor } from './session-types.js';
 import { LABELS } from './training-graph.js';
@@ -25,6 +25,14 @@ function checked<T extends IntTensor | FloatTensor>(name: string, tensor: T): T 
   return tensor;
 }
 
+/** Batches hold integers; some exports take the mask as numbers or booleans. */
+const CONVERTED: Readonly<Partial<Record<ElementType, (data: BigInt64Array) => RuntimeData>>> = {
+  int64: (data) => data,
+  int32: (data) => Int32Array.from(data, Number),
+  float: (data) => Float32Array.from(data, Number),
+  bool: (data) => Uint8Array.from(data, (value) => (value === 0n ? 0 : 1)),
+};
+
 /** A batch as the graph takes it. Throws data_invalid where inputs are missing or unknown, or sizes or labels do not fit. */
 export function batchFeeds(
   inputs: readonly ValueInfo[],
@@ -40,13 +48,13 @@ export function batchFeeds(
         `batch: input ${name} is missing; the model takes ${inputs.map((input) => input.name).join(', ')}`,
       );
     const { dims, data } = checked(`input ${name}`, given);
-    if (type === 'int64') feeds[name] = { type, dims, data };
-    else if (type === 'int32') feeds[name] = { type, dims, data: Int32Array.from(data, Number) };
-    else
+    const converted = CONVERTED[type]?.(data);
+    if (converted === undefined)
       throw new FedrotError(
         'model_unsupported',
-        `input ${name} has type ${type}; batches hold integers (int64 or int32)`,
+        `input ${name} has type ${type}; inputs can be ${Object.keys(CONVERTED).join(', ')}`,
       );
+    feeds[name] = { type, dims, data: converted };
   }
   const known = new Set(inputs.map(({ name }) => name));
   const unknown = Object.keys(batch.inputs).find((name) => !known.has(name));
