@@ -82,7 +82,10 @@ export async function queryRound(
   return { totals, updates: updates.map(updateRecord), failures: failures.map(failureRecord) };
 }
 
-/** Rounds that each silo contributed to, up to a version, and its examples in the last of them. */
+/**
+ * Rounds that each silo contributed to, up to a version, and its examples in the last of them: of the larger update, where a late one
+ * was carried into it beside the round's own.
+ */
 export async function queryContributions(
   db: Kysely<Tables>,
   runId: string,
@@ -90,7 +93,11 @@ export async function queryContributions(
 ): Promise<readonly Contribution[]> {
   const last = db
     .selectFrom('updates')
-    .select(['silo', sql<Sum>`count(*)`.as('rounds'), sql<number>`max(counted_in)`.as('last')])
+    .select([
+      'silo',
+      sql<Sum>`count(DISTINCT counted_in)`.as('rounds'),
+      sql<number>`max(counted_in)`.as('last'),
+    ])
     .where('run_id', '=', runId)
     .where('counted_in', '<=', version)
     .groupBy('silo')
@@ -100,8 +107,9 @@ export async function queryContributions(
     .innerJoin('updates', (join) =>
       join.onRef('updates.silo', '=', 'last.silo').onRef('updates.counted_in', '=', 'last.last'),
     )
-    .select(['last.silo as silo', 'last.rounds as rounds', 'updates.examples as examples'])
+    .select(['last.silo as silo', 'last.rounds as rounds', sql<number>`max(updates.examples)`.as('examples')])
     .where('updates.run_id', '=', runId)
+    .groupBy(['last.silo', 'last.rounds'])
     .orderBy('last.silo')
     .execute();
   return rows.map((row) => ({ silo: row.silo, rounds: Number(row.rounds), examples: row.examples }));

@@ -212,6 +212,13 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
       expect((await store.contributions('mail-1', 1))[0]).toEqual({ silo: 'a', rounds: 1, examples: 10 });
     });
 
+    it('counts a round that a late update was carried into beside its own once for the silo', async () => {
+      await store.createRun(newRun);
+      const late = { ...updateOf('a', 1), countedIn: 2, examples: 40 };
+      await store.commit(change(1, { updates: [late, { ...updateOf('a', 2), examples: 30 }] }));
+      expect(await store.contributions('mail-1', 2)).toEqual([{ silo: 'a', rounds: 1, examples: 40 }]);
+    });
+
     it('keeps tokens of the HTTP side, new and changed', async () => {
       const token = {
         id: 'abc',
