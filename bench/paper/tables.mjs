@@ -19,7 +19,9 @@ const NONE = 'Not run.';
 
 /** Everything that a study measured. */
 export function wholeTable({ settings }) {
-  return settings.length === 0 ? NONE : markdownTable(summaryColumns('fedit'), summaryRows(settings));
+  return settings.length === 0
+    ? NONE
+    : markdownTable(summaryColumns('fedit', settings), summaryRows(settings));
 }
 
 /** Methods in rows, settings in columns: final accuracy. */

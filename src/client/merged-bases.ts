@@ -9,6 +9,7 @@ import { mergeBase, type ModuleProduct } from '../model/merge-base.js';
 import type { MergeRef } from '../rpc/gen/fedrot/v1/MergeRef.js';
 import { sha256Hex } from '../sha256.js';
 import { openTensorFile, type TensorFile } from '../tensor/safetensors-file.js';
+import type { TensorSource } from '../tensor/tensor.js';
 import { isForgotten } from './is-forgotten.js';
 
 export interface MergedBasesOptions {
@@ -87,7 +88,8 @@ export class MergedBases {
   }
 }
 
-function productsOf(file: TensorFile): ModuleProduct[] {
+/** What a merge file (src/align/merge-source.ts) adds to each module's weight. */
+export function productsOf(file: TensorSource): ModuleProduct[] {
   return adapterLayout(file.tensors).modules.map(({ module, r, in: inputs, out, a, b }) => ({
     module,
     rank: r,

@@ -28,6 +28,10 @@ export const GRID_AXES: readonly GridAxis[] = [
   numeric('fraction', ({ fraction }) => fraction),
   { name: 'modules', text: ({ targetModules }) => targetModules.join(' ') },
   numeric('rank', ({ rank }) => rank),
+  {
+    name: 'ranks of silos',
+    text: ({ siloRanks }) => (siloRanks ? `silos of rank ${siloRanks.join(', ')}` : 'silos of the same rank'),
+  },
   numeric('scale', ({ scale }) => scale),
   { name: 'weighting', text: ({ weighting }) => `weighted by ${weighting}` },
   { name: 'optimizer', text: ({ optimizer }) => optimizer.kind },

@@ -1,9 +1,8 @@
 import { aggregate } from '../align/aggregate.js';
-import { shares, type SiloInstructions } from '../align/instructions.js';
-import { factorOf } from '../align/layout.js';
+import type { SiloInstructions } from '../align/instructions.js';
 import { instructions as instructionsOf } from '../align/methods.js';
-import { rotateUpdate } from '../align/rotate-update.js';
 import type { RoundDiagnostics } from '../align/types.js';
+import { sharedTensors } from '../client/fit-task.js';
 import { asFedrotError, FedrotError } from '../errors.js';
 import type { RunSpec } from '../run-spec.js';
 import type { RunEvent } from '../server/round/events.js';
@@ -11,7 +10,7 @@ import { carries } from '../server/round/staleness.js';
 import { initialState, type RunState } from '../server/round/state.js';
 import { step } from '../server/round/step.js';
 import { memorySource } from '../tensor/encode-file.js';
-import type { NamedTensor } from '../tensor/tensor.js';
+import type { NamedTensor, TensorSource } from '../tensor/tensor.js';
 
 /** What a silo sends back: PEFT's names, in any order. */
 export interface LocalUpdate {
@@ -43,6 +42,8 @@ export interface Federation {
 export interface PublishedVersion {
   readonly version: number;
   readonly tensors: readonly NamedTensor[];
+  /** What silos merge into their base before they work with it (flora, fedex); it may be read until onVersion resolves. */
+  readonly merge?: TensorSource | undefined;
   /** Of the round that made it; none for version 0. */
   readonly round?: { readonly diagnostics: RoundDiagnostics; readonly trainLoss: number };
 }
@@ -85,7 +86,7 @@ export async function runFederation(federation: Federation): Promise<RunState> {
     try {
       const update = await federation.train(silo, round, published, asked);
       const { examples } = update;
-      updates.set(silo, { ...update, tensors: outgoing(update.tensors, published, asked) });
+      updates.set(silo, { ...update, tensors: sharedTensors(update.tensors, published, asked) });
       const counted = { sha256: '', examples };
       return { type: 'update', at: 0, silo, round, taskId, baseVersion: version, update: counted };
     } catch (thrown) {
@@ -124,6 +125,7 @@ export async function runFederation(federation: Federation): Promise<RunState> {
       await federation.onVersion({
         version: round,
         tensors: published,
+        merge: result.merge,
         round: { diagnostics: result.diagnostics, trainLoss },
       });
     } catch (thrown) {
@@ -133,17 +135,4 @@ export async function runFederation(federation: Federation): Promise<RunState> {
     }
     return { type: 'aggregated', at: 0, round };
   }
-}
-
-/** What of its factors a silo sends, turned where the method asks the silo to do that. */
-function outgoing(
-  tensors: readonly NamedTensor[],
-  published: readonly NamedTensor[],
-  asked: SiloInstructions,
-): readonly NamedTensor[] {
-  const shared = tensors.filter(({ name }) => {
-    const factor = factorOf(name);
-    return !factor || shares(asked, factor.side);
-  });
-  return asked.rotate === undefined ? shared : rotateUpdate(shared, memorySource(published), asked.rotate);
 }

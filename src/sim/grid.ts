@@ -17,6 +17,8 @@ export interface Trial {
   readonly rank: number;
   readonly scale: number;
   readonly rsLora: boolean;
+  /** Given to silos in turn; absent: the run's rank for all. */
+  readonly siloRanks?: readonly number[] | undefined;
   readonly method: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly methodName: string;
@@ -31,6 +33,8 @@ export interface Trial {
   readonly start: 'common' | 'own';
   readonly scramble: boolean;
   readonly evaluateEvery: number;
+  /** Share of a silo's examples that it is scored on; absent: none. */
+  readonly perSilo?: number | undefined;
   readonly seed: number;
 }
 
@@ -59,8 +63,8 @@ export function expandGrid(study: Study): Trial[] {
           ...(serverOptimizer && { serverOptimizer }),
           ...(robust && { robust }),
         });
-        checkRuns(method, options);
       }
+  checkRanks(study);
   const optimizers = study.optimizer.flatMap((optimizer) =>
     (study.learningRate ?? [optimizer.learningRate]).map((learningRate) => ({ ...optimizer, learningRate })),
   );
@@ -78,6 +82,8 @@ export function expandGrid(study: Study): Trial[] {
     rank: study.rank,
     scale: study.scale,
     rsLora: [study.rsLora],
+    // Undefined keys are in no JSON: trials that do without are known by the same name as before there were such keys.
+    siloRanks: study.siloRanks ?? [undefined],
     weighting: study.weighting,
     optimizer: optimizers,
     schedule: [study.schedule],
@@ -89,6 +95,7 @@ export function expandGrid(study: Study): Trial[] {
     serverOptimizer: study.serverOptimizer,
     robust: study.robust,
     evaluateEvery: [study.evaluation.every],
+    perSilo: [study.evaluation.perSilo === 0 ? undefined : study.evaluation.perSilo],
     choice: study.methods,
   });
   return all.map(({ choice: { method, options, name }, ...rest }) => ({
@@ -99,18 +106,18 @@ export function expandGrid(study: Study): Trial[] {
   }));
 }
 
-/** Methods whose silos end up with models of their own need a federation that keeps them. */
-function checkRuns(method: string, options: unknown): void {
-  const { merge, train, share = 'both' } = instructions(method, options, 1);
-  if (merge === true)
+/** Ranks below the run's need a method that takes them. Throws option_invalid. */
+function checkRanks({ methods, rank, siloRanks = [] }: Study): void {
+  const smallest = Math.min(...siloRanks.flat());
+  const run = rank.find((one) => one > smallest);
+  if (run === undefined) return;
+  const refused = methods.find(
+    ({ method, options }) => instructions(method, options, 1).ownRank === undefined,
+  );
+  if (refused !== undefined)
     throw new FedrotError(
       'option_invalid',
-      `${method}: silos merge every version into a base of their own, which simulate does not do: the base is shared`,
-    );
-  if (train === 'both' && share !== 'both')
-    throw new FedrotError(
-      'option_invalid',
-      `${method}: every silo keeps a factor, so there is no one model that simulate could score`,
+      `siloRanks: ${refused.method} needs the same rank from every silo, but some train with ${smallest} where the run has ${run}`,
     );
 }
 

@@ -5,6 +5,8 @@ import type { Trial } from './grid.js';
 export interface VersionResult {
   readonly version: number;
   readonly accuracy: number | null;
+  /** By silo: of its model on the examples that it kept from training. Absent where that was not measured. */
+  readonly silos?: Readonly<Record<string, number>> | undefined;
   /** On the test set; nats. */
   readonly loss: number | null;
   /** Mean of the silos' training losses, weighted by examples. */

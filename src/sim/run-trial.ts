@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import type { SiloInstructions } from '../align/instructions.js';
+import { instructions as instructionsOf } from '../align/methods.js';
 import type { RoundDiagnostics } from '../align/types.js';
 import type { Trainer } from '../client/training/local-trainer.js';
 import { scrambleBasis } from '../client/training/scramble-basis.js';
-import type { DataPart } from '../client/data/data-set.js';
 import type { Bundle } from '../model/bundle.js';
 import { initialAdapter } from '../model/initial-adapter.js';
 import { software } from '../model/software.js';
@@ -15,8 +16,10 @@ import type { StudyData } from './data.js';
 import { runFederation, type LocalUpdate, type PublishedVersion } from './federation.js';
 import type { Trial } from './grid.js';
 import type { Memo } from './memo.js';
-import { partition } from './partition/partition.js';
 import type { TrialResult, VersionResult } from './results.js';
+import { scoreSilos, scoreVersion } from './score-version.js';
+import { siloData } from './silo-data.js';
+import { SiloModels } from './silo-models.js';
 import { trialSpec } from './trial-spec.js';
 
 /** What a trial runs on. */
@@ -26,28 +29,21 @@ export interface TrialPlace {
   readonly maxTokens: number;
   readonly trainer: Trainer;
   readonly memo: Memo;
+  /** For what a trial writes while it runs. */
+  readonly scratch: string;
   /** Ends the trial after the step under way; it then rejects with cancelled. */
   readonly signal?: AbortSignal | undefined;
   /** Called after every round. */
   readonly onRound?: (round: number) => void;
 }
 
-/** silo-1, silo-2, …; as many digits as the last one has, so that order by name is order by number. */
-const siloName = (index: number, count: number): string =>
-  `silo-${String(index + 1).padStart(String(count).length, '0')}`;
-
-/** Who has which examples: the same for every trial with the same seed, data and partition. */
-function siloParts(trial: Trial, { train }: StudyData): ReadonlyMap<string, DataPart> {
-  const parts = partition(train.examples, trial.partition, {
-    silos: trial.silos,
-    seed: trial.seed,
-    minExamples: trial.minExamples,
-  });
+/** Ranks that silos train with, given to them in turn. */
+function ranksOf({ siloRanks = [] }: Trial, silos: Iterable<string>): ReadonlyMap<string, number> {
   return new Map(
-    parts.map((positions, i) => [
-      siloName(i, parts.length),
-      { path: train.path, examples: positions.flatMap((at) => train.examples[at] ?? []) },
-    ]),
+    [...silos].flatMap((silo, i) => {
+      const rank = siloRanks[i % siloRanks.length];
+      return rank === undefined ? [] : [[silo, rank] as const];
+    }),
   );
 }
 
@@ -59,7 +55,7 @@ function ownStart(bundle: Bundle, spec: RunSpec, silo: string): NamedTensor[] {
 
 function measures(
   diagnostics: RoundDiagnostics | undefined,
-): Omit<VersionResult, 'version' | 'accuracy' | 'loss' | 'trainLoss'> {
+): Omit<VersionResult, 'version' | 'accuracy' | 'silos' | 'loss' | 'trainLoss'> {
   const square = (value: number | null | undefined): number | null =>
     value === null || value === undefined ? null : value ** 2;
   const lambdas = diagnostics?.modules.flatMap(({ lambda }) => lambda ?? []) ?? [];
@@ -89,31 +85,30 @@ const digest = (tensors: readonly NamedTensor[]): string => encodeTensorFile(ten
 
 /** Runs one trial from start to end. The same trial gives the same result, but for the seconds. */
 export async function runTrial(id: string, trial: Trial, place: TrialPlace): Promise<TrialResult> {
-  const { bundle, data, trainer, memo } = place;
+  const { bundle, data, trainer, memo, signal } = place;
   const spec = trialSpec(trial, bundle, place.maxTokens);
-  const parts = siloParts(trial, data);
+  const silos = siloData(trial, data);
+  const ranks = ranksOf(trial, silos.keys());
+  const models = new SiloModels({ bundle, spec, ranks, folder: join(place.scratch, id) });
   const versions: VersionResult[] = [];
   const started = performance.now();
-  const stoppable = place.signal === undefined ? {} : { signal: place.signal };
   let failures = 0;
 
-  const evaluate = async (version: number, tensors: readonly NamedTensor[]) => {
+  const evaluate = async (version: number, published: readonly NamedTensor[]) => {
     const { every, last } = { every: trial.evaluateEvery, last: trial.rounds };
     if (version > 1 && version !== last && version % every !== 0) return { accuracy: null, loss: null };
-    const score = async (): Promise<{ accuracy: number; loss: number }> => {
-      const { accuracy, loss } = await trainer.evaluate({
-        bundle,
-        spec,
-        adapter: tensors,
-        data: data.test,
-        ...stoppable,
-      });
-      return { accuracy, loss };
-    };
-    if (version > 1) return score();
+    const { method, options } = spec.aggregation;
+    // Nobody has kept anything before round 1.
+    const instructions: SiloInstructions =
+      version === 0 ? { train: 'both' } : instructionsOf(method, options, version);
+    const input = { trainer, models, silos, test: data.test, published, instructions, signal };
     const { task, lora, bundle: model } = spec;
-    const scored = { model, task, lora, adapter: digest(tensors), data: data.sha256 };
-    return memo.values(scored, score);
+    const scored = { model, task, lora, adapter: digest(published), data: data.sha256 };
+    // Later versions, and models that are more than the published adapter, no other trial has.
+    const shared = version <= 1 && models.base === bundle && instructions.share === undefined;
+    const scores = shared ? await memo.values(scored, () => scoreVersion(input)) : await scoreVersion(input);
+    const own = version === 0 ? undefined : await scoreSilos(input);
+    return { ...scores, ...(own && { silos: own }) };
   };
 
   const train = async (
@@ -122,36 +117,39 @@ export async function runTrial(id: string, trial: Trial, place: TrialPlace): Pro
     published: readonly NamedTensor[],
     instructions: SiloInstructions,
   ): Promise<LocalUpdate> => {
-    const part = parts.get(silo);
+    const part = silos.get(silo);
     if (part === undefined) throw new FedrotError('internal', `there is no silo ${silo}`);
-    const adapter = round === 1 && trial.start === 'own' ? ownStart(bundle, spec, silo) : published;
+    const start = round === 1 && trial.start === 'own' ? ownStart(bundle, spec, silo) : published;
+    const model = models.training(silo, start, instructions);
     const seed = [spec.seed, silo, round];
     const work = async () => {
       const { tensors, examples, metrics } = await trainer.train({
-        bundle,
-        spec,
-        adapter,
-        data: part,
+        ...model,
+        data: part.train,
         instructions,
         round,
         seed,
-        ...stoppable,
+        ...(signal && { signal }),
       });
       return { tensors, rest: { examples, loss: metrics.loss } };
     };
     const key = {
-      ...trainingKey(spec),
+      ...trainingKey(model.spec),
       seed,
       train: instructions.train,
-      adapter: round === 1 ? digest(adapter) : '',
+      adapter: round === 1 ? digest(model.adapter) : '',
       data: data.sha256,
       partition: [trial.partition, trial.silos, trial.minExamples],
+      ...(trial.perSilo !== undefined && { perSilo: trial.perSilo }),
     };
     const { tensors, rest } = round === 1 ? await memo.tensors(key, work) : await work();
-    return { ...rest, tensors: trial.scramble ? scrambleBasis(tensors, ...seed) : tensors };
+    models.keep(silo, tensors, instructions);
+    const whole = (instructions.share ?? 'both') === 'both';
+    return { ...rest, tensors: trial.scramble && whole ? scrambleBasis(tensors, ...seed) : tensors };
   };
 
-  const onVersion = async ({ version, tensors, round }: PublishedVersion): Promise<void> => {
+  const onVersion = async ({ version, tensors, round, merge }: PublishedVersion): Promise<void> => {
+    if (merge !== undefined) await models.merge(version, merge);
     const scores = await evaluate(version, tensors);
     versions.push({
       version,
@@ -162,22 +160,26 @@ export async function runTrial(id: string, trial: Trial, place: TrialPlace): Pro
     if (version > 0) place.onRound?.(version);
   };
 
-  const state = await runFederation({
-    spec,
-    silos: [...parts.keys()],
-    initial: initialAdapter(bundle, spec.lora, spec.seed),
-    train,
-    onVersion,
-    onFailure: () => failures++,
-  });
-  return {
-    id,
-    trial,
-    outcome: state.outcome === 'finished' ? 'finished' : 'failed',
-    reason: state.reason,
-    versions,
-    failures,
-    seconds: (performance.now() - started) / 1000,
-    software: software(),
-  };
+  try {
+    const state = await runFederation({
+      spec,
+      silos: [...silos.keys()],
+      initial: initialAdapter(bundle, spec.lora, spec.seed),
+      train,
+      onVersion,
+      onFailure: () => failures++,
+    });
+    return {
+      id,
+      trial,
+      outcome: state.outcome === 'finished' ? 'finished' : 'failed',
+      reason: state.reason,
+      versions,
+      failures,
+      seconds: (performance.now() - started) / 1000,
+      software: software(),
+    };
+  } finally {
+    await models.close();
+  }
 }

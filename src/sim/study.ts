@@ -89,6 +89,14 @@ const studySchema = z.strictObject({
   /** alpha / rank: so that the scale is the same for every rank. */
   scale: axis(z.number().positive()).prefault(2),
   rsLora: z.boolean().default(false),
+  /**
+   * Ranks that silos train with, given to them in turn; a list, or several such lists. One that is not below the run's changes nothing;
+   * default the run's for all.
+   */
+  siloRanks: z
+    .union([z.array(z.int().min(1)).min(1), z.array(z.array(z.int().min(1)).min(1)).min(1)])
+    .transform((value) => (Array.isArray(value[0]) ? (value as number[][]) : [value as number[]]))
+    .optional(),
   methods: axis(methodSchema).prefault(['fedit', 'fedrot']),
   /** The method that the others are compared with, by its name in tables. */
   baseline: label.default('fedit'),
@@ -111,6 +119,8 @@ const studySchema = z.strictObject({
     .strictObject({
       /** Every so many rounds, and after the first and the last. */
       every: z.int().min(1).default(1),
+      /** Share of every silo's examples that it keeps from training and is scored on: how fair the model is to each. */
+      perSilo: z.number().min(0).max(0.9).default(0),
     })
     .prefault({}),
 });

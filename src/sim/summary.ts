@@ -4,7 +4,7 @@ import type { Trial } from './grid.js';
 import type { TrialResult, VersionResult } from './results.js';
 import { statistic, type Statistic } from './statistics.js';
 
-type Measure = Exclude<keyof VersionResult, 'version'>;
+type Measure = Exclude<keyof VersionResult, 'version' | 'silos'>;
 
 /** A method in one setting, over the seeds. Accuracies are shares from 0 to 1. */
 export interface MethodSummary {
@@ -14,6 +14,9 @@ export interface MethodSummary {
   readonly failed: number;
   readonly first: Statistic | undefined;
   readonly final: Statistic | undefined;
+  /** Of the last version that silos scored on examples of their own: the lowest accuracy, and the highest minus the lowest. */
+  readonly worstSilo: Statistic | undefined;
+  readonly spread: Statistic | undefined;
   /** Of the same seed: this method minus the baseline; absent for the baseline itself. */
   readonly firstDifference: Statistic | undefined;
   readonly finalDifference: Statistic | undefined;
@@ -39,6 +42,13 @@ const last = (result: TrialResult): number | null =>
 const first = (result: TrialResult): number | null =>
   result.versions.find(({ version }) => version === 1)?.accuracy ?? null;
 
+const siloScores = ({ versions }: TrialResult): number[] =>
+  Object.values(versions.reduce((silos, version) => version.silos ?? silos, {}));
+const lowest = (scores: readonly number[]): number | null =>
+  scores.length === 0 ? null : Math.min(...scores);
+const width = (scores: readonly number[]): number | null =>
+  scores.length === 0 ? null : Math.max(...scores) - Math.min(...scores);
+
 /** Mean over the rounds after the first; of the first where there is no other. */
 function after({ trial, versions }: TrialResult, measure: Measure): number | undefined {
   const from = Math.min(2, trial.rounds);
@@ -60,6 +70,8 @@ function summarizeMethod(results: readonly TrialResult[], baseline: readonly Tri
     failed: results.filter(({ outcome }) => outcome === 'failed').length,
     first: statistic(results.map(first)),
     final: statistic(results.map(last)),
+    worstSilo: statistic(results.map((result) => lowest(siloScores(result)))),
+    spread: statistic(results.map((result) => width(siloScores(result)))),
     firstDifference: difference(first),
     finalDifference: difference(last),
     squaredError: statistic(results.map((result) => after(result, 'squaredError'))),

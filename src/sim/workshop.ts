@@ -44,7 +44,8 @@ export class Workshop {
     signal?: AbortSignal,
   ): Promise<TrialResult> {
     const place = await this.#dataOf(trial.data);
-    return runTrial(id, trial, { ...place, memo: this.#memo, onRound, signal });
+    const scratch = join(this.#setup.cache, 'bases');
+    return runTrial(id, trial, { ...place, memo: this.#memo, scratch, onRound, signal });
   }
 
   /**

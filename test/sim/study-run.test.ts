@@ -1,4 +1,13 @@
-import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { studyReport } from '../../src/cli/simulate/study-report.js';
@@ -172,6 +181,69 @@ describe('runStudy', () => {
       expect(outcome).toBe('finished');
       expect(versions).toHaveLength(4);
     }
+  });
+
+  it('runs methods whose silos merge versions or keep a factor, and scores every silo', async () => {
+    const personal = parseStudy({
+      ...study,
+      partition: { kind: 'dirichlet', alpha: 0.5 },
+      methods: ['fedit', 'flora', 'fedex', 'fedsa'],
+      rounds: 2,
+      localSteps: 8,
+      seeds: [0],
+      evaluation: { perSilo: 0.25 },
+    });
+    const { done } = await runStudy(personal, options('personal'));
+    const byName = new Map(done.map((result) => [result.trial.method, result]));
+    for (const { outcome, versions } of done) {
+      expect(outcome).toBe('finished');
+      expect(versions[0]!.silos).toBeUndefined();
+      expect(Object.keys(versions[1]!.silos!)).toEqual(['silo-1', 'silo-2', 'silo-3']);
+      expect(versions[2]!.accuracy).toBeGreaterThan(0.7);
+    }
+    // After round 1 both models are base + s ΔW*, one merged as it is, one as the mean and what it misses: the same to rounding.
+    const [flora, fedex] = ['flora', 'fedex'].map((name) => byName.get(name)!.versions[1]!);
+    expect(Math.abs(flora!.loss! / fedex!.loss! - 1)).toBeLessThan(1e-4);
+    expect(flora!.silos).toEqual(fedex!.silos);
+    expect(flora!.loss).not.toBe(byName.get('fedit')!.versions[1]!.loss);
+    expect(existsSync(join(folder, 'personal-cache/bases'))).toBe(true);
+    expect(readdirSync(join(folder, 'personal-cache/bases'))).toEqual([]);
+    const { methods } = summarize(done, 'fedit')[0]!;
+    for (const { worstSilo, spread, method } of methods) {
+      const scores = Object.values(byName.get(method)!.versions[2]!.silos!);
+      expect(worstSilo!.mean).toBe(Math.min(...scores));
+      expect(spread!.mean).toBeCloseTo(Math.max(...scores) - Math.min(...scores), 12);
+    }
+  });
+
+  it('gives silos ranks of their own, and refuses methods that need the same one', async () => {
+    const mixed = parseStudy({
+      ...study,
+      partition: { kind: 'iid' },
+      methods: ['flexlora', 'hetlora', 'fedrot-exact'],
+      rank: 4,
+      siloRanks: [1, 4],
+      rounds: 2,
+      seeds: [0],
+    });
+    const { done } = await runStudy(mixed, options('mixed'));
+    const same = await runStudy(
+      parseStudy({ ...mixed, siloRanks: undefined, methods: 'fedrot-exact' }),
+      options('mixed-same'),
+    );
+    for (const { outcome, versions } of done) {
+      expect(outcome).toBe('finished');
+      expect(versions[2]!.squaredErrorBound).toBeLessThanOrEqual(versions[2]!.squaredError! + 1e-9);
+    }
+    // Two silos of rank 1 and one of rank 4: ΔW* has rank 6 at most, not 12.
+    expect(done[2]!.versions[1]!.squaredErrorBound).toBeLessThan(
+      same.done[0]!.versions[1]!.squaredErrorBound!,
+    );
+    const refused = parseStudy({ ...study, rank: 4, siloRanks: [2], methods: ['fedit', 'fedsa'] });
+    await expect(runStudy(refused, options('refused'))).rejects.toMatchObject({
+      code: 'option_invalid',
+      message: expect.stringMatching(/siloRanks: fed(it|sa) needs the same rank/) as string,
+    });
   });
 
   it('refuses what cannot be run before it computes anything', async () => {

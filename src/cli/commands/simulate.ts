@@ -117,7 +117,7 @@ export const build: BuildCommand = (context) =>
         context.out(`${JSON.stringify({ study: study.name, missing: results.missing, methods })}\n`);
         return;
       }
-      const columns = tables.summaryColumns(study.baseline).map((title, i) => ({
+      const columns = tables.summaryColumns(study.baseline, settings).map((title, i) => ({
         title,
         value: (row: readonly string[]) => row[i],
         align: i < 2 ? ('left' as const) : ('right' as const),

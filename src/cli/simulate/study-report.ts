@@ -129,7 +129,7 @@ export function studyReport(parts: StudyReportParts): string {
   const seeds = new Set(results.map(({ trial }) => trial.seed)).size;
   const table: ReportTable = {
     title: 'Results',
-    columns: summaryColumns(baseline),
+    columns: summaryColumns(baseline, settings),
     rows: summaryRows(settings),
   };
   return renderReport({

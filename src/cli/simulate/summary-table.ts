@@ -20,6 +20,8 @@ const errorText = (value: Statistic | undefined): string =>
 interface Cell {
   readonly title: (baseline: string) => string;
   readonly text: (setting: SettingSummary, method: MethodSummary) => string;
+  /** Whether the column is worth its place; default always. */
+  readonly shown?: (method: MethodSummary) => boolean;
 }
 
 const CELLS: readonly Cell[] = [
@@ -39,15 +41,30 @@ const CELLS: readonly Cell[] = [
     title: (baseline) => `against ${baseline}`,
     text: (_, { finalDifference }) => differenceText(finalDifference),
   },
+  {
+    title: () => 'worst silo, %',
+    text: (_, { worstSilo }) => shareText(worstSilo),
+    shown: ({ worstSilo }) => worstSilo !== undefined,
+  },
+  {
+    title: () => 'spread of silos',
+    text: (_, { spread }) => shareText(spread),
+    shown: ({ spread }) => spread !== undefined,
+  },
   { title: () => 'squared error', text: (_, { squaredError }) => errorText(squaredError) },
   { title: () => 'plain', text: (_, { squaredErrorFedit }) => errorText(squaredErrorFedit) },
   { title: () => 'bound', text: (_, { squaredErrorBound }) => errorText(squaredErrorBound) },
 ];
 
-export const summaryColumns = (baseline: string): string[] => CELLS.map(({ title }) => title(baseline));
+/** The columns that these results fill. */
+const cellsOf = (settings: readonly SettingSummary[]): Cell[] =>
+  CELLS.filter(({ shown }) => !shown || settings.some(({ methods }) => methods.some(shown)));
+
+export const summaryColumns = (baseline: string, settings: readonly SettingSummary[]): string[] =>
+  cellsOf(settings).map(({ title }) => title(baseline));
 
 /** A row for every method in every setting; squared errors are means over the rounds after the first. */
 export const summaryRows = (settings: readonly SettingSummary[]): string[][] =>
   settings.flatMap((setting) =>
-    setting.methods.map((method) => CELLS.map(({ text }) => text(setting, method))),
+    setting.methods.map((method) => cellsOf(settings).map(({ text }) => text(setting, method))),
   );
