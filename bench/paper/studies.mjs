@@ -53,6 +53,14 @@ const scored = { maxTrain: 1000, maxTest: 1200, maxTokens: 24 };
 const larger = { banking77: scored, sst2: { ...scored, maxTest: 872 }, snli: scored, agnews: scored };
 const allSets = { banking77: small, sst2: small, snli: small, agnews: small };
 
+/** Every upload is turned by a random rotation. */
+const scrambled = {
+  silos: 5,
+  methods: ['fedit', 'fedrot', consensus, 'fedrot-consensus', 'fedrot-exact'],
+  scramble: true,
+  seeds,
+};
+
 /** Where rotation might pay: one line a study, its optimizer; each is tried from a common start and from own ones. */
 const MAP = [adamw(0.01), adamw(0.03), adamw(0.003), sgd(0.5), sgd(0.1)];
 const LONG = [adamw(0.01), sgd(0.5)];
@@ -91,7 +99,12 @@ export const STUDIES = [
     key: 'one-shot-all-linear',
     part: 'full',
     sets: banking,
-    study: { ...oneShot, targetModules: layers(4, 5), methods: ['fedit', 'fedrot-exact'], rounds: 1 },
+    study: {
+      ...oneShot,
+      targetModules: layers(4, 5),
+      methods: ['fedit', 'fedrot-consensus', 'fedrot-exact', 'flexlora', 'lora-fair'],
+      rounds: 1,
+    },
   },
   {
     key: 'default',
@@ -101,7 +114,7 @@ export const STUDIES = [
       ...top,
       targetModules: queryValue(5),
       silos: 5,
-      methods: ['fedit', consensus, 'fedrot-exact'],
+      methods: ['fedit', 'fedrot', consensus, 'fedrot-exact'],
       optimizer: adamw(0.003),
       localSteps: 10,
       rounds: 5,
@@ -129,14 +142,18 @@ export const STUDIES = [
     sets: { banking77: small },
     study: {
       ...top,
-      silos: 5,
-      methods: ['fedit', 'fedrot', consensus, 'fedrot-consensus', 'fedrot-exact'],
-      localSteps: 10,
-      rounds: 5,
-      evaluation: { every: 5 },
-      scramble: true,
-      seeds,
+      ...scrambled,
+      targetModules: queryValue(5),
+      localSteps: 5,
+      rounds: 9,
+      evaluation: { every: 9 },
     },
+  },
+  {
+    key: 'control-all-linear',
+    part: 'full',
+    sets: { banking77: small },
+    study: { ...top, ...scrambled, localSteps: 10, rounds: 5, evaluation: { every: 5 } },
   },
   {
     key: 'table-1-and-2',
@@ -147,7 +164,7 @@ export const STUDIES = [
       silos: [3, 10, 50],
       methods: paper,
       optimizer: adamw(0.005),
-      localSteps: 3,
+      localSteps: 2,
       rounds: 5,
       evaluation: { every: 5 },
       seeds,
