@@ -18,6 +18,16 @@ export interface HeadInput {
 }
 
 /**
+ * The labels, once the losses [rows, 1] are known. ONNX Runtime takes what the loss needs last, when all gradients are done; meanwhile every
+ * part's logits and probabilities would stay in memory.
+ */
+function after(emit: Emitter, label: string, loss: string): string {
+  const known = emit.op('Less', [loss, loss]);
+  const none = emit.cast(emit.op('Reshape', [known, emit.vector([-1])]), 'int64');
+  return emit.add(label, none);
+}
+
+/**
  * Mean cross-entropy behind a frozen head, with the gradient of the hidden states, without ever holding all logits: a language model's
  * are the largest tensor of a step (Hsu et al., Liger Kernel, arXiv 2410.10989, section 3.2). Rows whose label is −100 are left out before the
  * product. With p = softmax(x Wᵀ) the gradient of a row is (p − onehot) W = p W − W[label]: no pass over the classes but the products and
@@ -53,9 +63,10 @@ export function linearCrossEntropy(
     const p = emit.op('Softmax', [logits], { axis: int(-1) });
     const at = emit.op('GatherElements', [logits, emit.unsqueeze(label, [1])], { axis: int(1) });
     const above = emit.sub(emit.reduceMax(logits, [1], true), at);
-    losses.push(emit.sub(above, emit.op('Log', [emit.reduceMax(p, [1], true)])));
+    const loss = emit.sub(above, emit.op('Log', [emit.reduceMax(p, [1], true)]));
+    losses.push(loss);
     const average = emit.matmul(p, weight, { ...product, transB: !outIn });
-    const column = emit.op('Gather', [weight, label], { axis: int(outIn ? 0 : 1) });
+    const column = emit.op('Gather', [weight, after(emit, label, loss)], { axis: int(outIn ? 0 : 1) });
     slopes.push(emit.sub(average, outIn ? column : emit.transpose(column, [1, 0])));
   }
 

@@ -127,6 +127,26 @@ describe('cross-entropy behind a frozen head', () => {
       }
     });
 
+  // ONNX Runtime takes last what nothing waits for: the logits of all parts would be in memory until the losses are taken.
+  it('takes the losses of a part before its gradient', () => {
+    const builder = new GraphBuilder({ opset: 18 });
+    builder.input('x', 'double', ['rows', HIDDEN]);
+    builder.input('labels', 'int64', ['rows']);
+    const table = weight(builder, CLASSES, HIDDEN);
+    const head = { x: 'x', weight: table, outIn: true, in: HIDDEN, classes: CLASSES };
+    linearCrossEntropy(builder, head, { type: 'double', dims: ['rows', HIDDEN] }, 'labels').gradient();
+    const { nodes } = builder.graph();
+    const losses = nodes.filter(({ op }) => op === 'Log').map(({ outputs }) => outputs[0] ?? '');
+    expect(losses.length).toBeGreaterThan(1);
+    for (const loss of losses) {
+      const behind = new Set([loss]);
+      for (const { inputs, outputs } of nodes)
+        if (inputs.some((name) => behind.has(name))) outputs.forEach((name) => behind.add(name));
+      const columns = nodes.filter(({ op, inputs }) => op === 'Gather' && inputs[0] === table);
+      expect(columns.filter(({ outputs }) => behind.has(outputs[0] ?? ''))).toHaveLength(1);
+    }
+  });
+
   it('is not taken where anything lies between the product and the logits', async () => {
     const capped = headOf((b) => b.op('Tanh', [HEADS['MatMul, in × out']!(b)]), 18);
     expect(frozenHead(capped.model, await probeTypes(capped.model), capped.logits)).toBeUndefined();
