@@ -41,7 +41,7 @@ const map = STUDIES.filter((entry) => entry.map).map(({ key }) => of(key));
 
 const coverage = () =>
   markdownTable(
-    ['study', 'form', 'data sets', 'trials', 'run', 'not run', 'computing time, min'],
+    ['study', 'form', 'data sets', 'trials', 'run', 'not run', 'wall time of trials, min'],
     [...loaded.values()].map(({ entry, total, results }) => [
       entry.key,
       entry.part,
@@ -58,6 +58,7 @@ const GENERATORS = {
   coverage,
   'one-shot': () => wholeTable(of('one-shot')),
   'one-shot all linear': () => wholeTable(of('one-shot-all-linear')),
+  'one-shot quick': () => wholeTable(of('one-shot-quick')),
   'one-shot methods': () => wholeTable(of('one-shot-methods')),
   default: () => wholeTable(of('default')),
   'default high rate': () => wholeTable(of('default-high-rate')),

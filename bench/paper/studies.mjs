@@ -86,12 +86,24 @@ export const STUDIES = [
   },
   {
     key: 'one-shot-methods',
-    part: 'quick',
+    part: 'full',
     sets: banking,
     study: {
       ...oneShot,
       targetModules: queryValue(4, 5),
       methods: ['fedit', 'fedrot', consensus, 'fedrot-consensus', 'fedrot-exact', 'flexlora', 'lora-fair'],
+      rounds: 1,
+    },
+  },
+  {
+    key: 'one-shot-quick',
+    part: 'quick',
+    sets: { banking77: { maxTrain: 3000, maxTest: 770, maxTokens: 32 } },
+    study: {
+      ...oneShot,
+      targetModules: queryValue(4, 5),
+      methods: ['fedit', consensus, 'fedrot-exact'],
+      localSteps: 10,
       rounds: 1,
     },
   },
@@ -108,7 +120,7 @@ export const STUDIES = [
   },
   {
     key: 'default',
-    part: 'quick',
+    part: 'full',
     sets: larger,
     study: {
       ...top,
