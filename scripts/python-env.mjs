@@ -3,19 +3,23 @@
 //
 //   node scripts/python-env.mjs            numpy and safetensors
 //   node scripts/python-env.mjs --peft     PyTorch, transformers and PEFT as well (several gigabytes)
+//   node scripts/python-env.mjs --flower   Flower, in .cache/flower, for npm run bench:flower
 //
 // Where there is no Python 3.10 or newer it says so and exits 0; the oracle tests then skip.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const OLDEST = [3, 10];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const { values } = parseArgs({ options: { peft: { type: 'boolean', default: false } } });
-const venv = join(root, '.cache/venv');
+const { values } = parseArgs({
+  options: { peft: { type: 'boolean', default: false }, flower: { type: 'boolean', default: false } },
+});
+const folder = values.flower ? '.cache/flower' : '.cache/venv';
+const venv = join(root, folder);
 const bin = join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
 const python = join(bin, process.platform === 'win32' ? 'python.exe' : 'python');
 const say = (line) => process.stderr.write(`fedrot: ${line}\n`);
@@ -41,17 +45,22 @@ function run(doing, command, args) {
   process.exit(1);
 }
 
-const requirements = values.peft ? 'requirements-peft.txt' : 'requirements.txt';
-const wanted = ['requirements.txt', ...(values.peft ? [requirements] : [])]
-  .map((file) => readFileSync(join(root, 'test/oracles', file), 'utf8'))
-  .join('');
-const stamp = join(venv, `.${requirements}`);
+/** Requirement files of the environment that is asked for. */
+const FILES = {
+  oracles: ['test/oracles/requirements.txt'],
+  peft: ['test/oracles/requirements.txt', 'test/oracles/requirements-peft.txt'],
+  flower: ['bench/flower/requirements.txt'],
+};
+const what = values.flower ? 'flower' : values.peft ? 'peft' : 'oracles';
+const requirements = FILES[what].at(-1);
+const wanted = FILES[what].map((file) => readFileSync(join(root, file), 'utf8')).join('');
+const stamp = join(venv, `.${basename(requirements)}`);
 if (existsSync(python) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) process.exit(0);
 
 const system = findPython();
 if (system === undefined) {
   say(
-    `no Python ${OLDEST.join('.')} or newer with venv here (tried ${CANDIDATES.join(', ')}): the oracle tests will be skipped`,
+    `no Python ${OLDEST.join('.')} or newer with venv here (tried ${CANDIDATES.join(', ')}): what needs it will be skipped`,
   );
   process.exit(0);
 }
@@ -59,10 +68,10 @@ if (!existsSync(python)) {
   // A folder without a working interpreter is what an interrupted run left.
   rmSync(venv, { recursive: true, force: true });
   mkdirSync(join(root, '.cache'), { recursive: true });
-  run('making a Python environment in .cache/venv', system, ['-m', 'venv', venv]);
+  run(`making a Python environment in ${folder}`, system, ['-m', 'venv', venv]);
 }
-run("installing the oracles' Python packages", python, [
+run('installing Python packages', python, [
   ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:'],
-  ...['-r', join(root, 'test/oracles', requirements)],
+  ...['-r', join(root, requirements)],
 ]);
 writeFileSync(stamp, wanted);

@@ -228,27 +228,34 @@ async function thousand({ shape, count, processes }) {
   return [row];
 }
 
-/** From publishing one version to publishing the next, with training that takes no time: assign, fetch, submit, aggregate, publish. */
+/** Seconds from publishing one version to publishing the next, the first two left out, with training that takes no time. */
+export async function roundTimes({ shape, count, method, rounds }) {
+  const coordinator = await startCoordinator();
+  const silos = await startSilos({ address: coordinator.address, shape, count });
+  const { published } = await coordinator.createRun({ shape, method, silos: count, rounds: rounds + 1 });
+  const times = [];
+  let before;
+  for (let round = 1; round <= rounds + 1; round++) {
+    await silos.answer({ round });
+    const { at } = await published(round);
+    if (round > 2) times.push((at - before) / 1000);
+    before = at;
+  }
+  const peak = peakMB(coordinator.pid);
+  await silos.close();
+  await coordinator.stop();
+  return { times, peakMB: peak };
+}
+
+/** A round without training: assign, fetch, submit, aggregate, publish. */
 async function overhead({ shape, count, repeats }) {
   const rows = [];
   for (const method of ['averaged', 'aligned']) {
-    const coordinator = await startCoordinator();
-    const silos = await startSilos({ address: coordinator.address, shape, count });
-    const { published } = await coordinator.createRun({ shape, method, silos: count, rounds: repeats + 2 });
-    const times = [];
-    let before;
-    for (let round = 1; round <= repeats + 2; round++) {
-      await silos.answer({ round });
-      const { at } = await published(round);
-      if (round > 2) times.push((at - before) / 1000);
-      before = at;
-    }
+    const { times, peakMB: peak } = await roundTimes({ shape, count, method, rounds: repeats + 1 });
     rows.push({
       ...{ part: 'overhead', what: method, silos: count, updateMB: bytesOf(SHAPES[shape]) / 1e6 },
-      ...{ seconds: median(times), peakMB: peakMB(coordinator.pid), targetSeconds: 0.7 },
+      ...{ seconds: median(times), peakMB: peak, targetSeconds: 0.7 },
     });
-    await silos.close();
-    await coordinator.stop();
   }
   return rows;
 }

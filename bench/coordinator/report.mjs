@@ -80,7 +80,31 @@ function coordinatorTable(kept) {
   return `${tableOf(['what', 'measured', 'beside it', 'target', 'reached'], lines)}\n\n${when.join('; ')}.`;
 }
 
-const TABLES = { coordinator: coordinatorTable };
+/** Flower as it is, then with its polling intervals lowered, beside fedrot. */
+function flowerTable(kept) {
+  const rows = Object.values(kept).flatMap(({ rows: all }) => all);
+  const lines = rows.flatMap((r) =>
+    [
+      [`Flower ${r.version}`, r.stock, true],
+      [`every poll at most ${1000 * r.pollSeconds} ms`, r.lowered, false],
+    ].map(([name, side, judged]) => [
+      `${r.clients} × ${number(r.updateMB)} MB`,
+      name,
+      `${number(side.seconds, 2)} s`,
+      `${number(r.seconds, 2)} s`,
+      `${number(side.faster, 1)} ×`,
+      `${number(side.peakMB)} MB`,
+      `${number(r.peakMB)} MB`,
+      percent(side.memoryShare),
+      judged ? reached(side.faster >= r.targetFaster && side.memoryShare <= r.targetShare) : '–',
+    ]),
+  );
+  const head = ['silos', 'Flower', 'its round', 'fedrot', 'faster', 'its peak', 'fedrot', 'share', 'reached'];
+  const when = [...new Set(Object.values(kept).map(({ machine, date }) => `${machine}, ${date}`))];
+  return `${tableOf(head, lines)}\n\n${when.join('; ')}.`;
+}
+
+const TABLES = { coordinator: coordinatorTable, flower: flowerTable };
 
 /** Fills the region `<!-- bench:NAME -->` of docs/performance.md. */
 export async function writeTable(bench) {
