@@ -110,11 +110,13 @@ export class PayloadChecker {
   }
 
   #refuse(tensor: TensorInfo, elements: Uint8Array, within: number): void {
-    const at = firstNotFinite(elements, tensor.dtype);
-    if (at < 0) {
-      this.#squares += squareSum(elements, tensor.dtype);
+    // One pass where all is well: squares of float32 stay finite in float64, so one NaN or infinity shows in their sum.
+    const squares = squareSum(elements, tensor.dtype);
+    if (Number.isFinite(squares)) {
+      this.#squares += squares;
       return;
     }
+    const at = firstNotFinite(elements, tensor.dtype);
     const index = within / BYTES_PER_ELEMENT[tensor.dtype] + at;
     throw new FedrotError(
       'tensor_not_finite',
