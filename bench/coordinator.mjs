@@ -4,6 +4,7 @@
 //
 //   npm run bench:coordinator -- --only kernels,durable
 //   npm run bench:coordinator -- --quick              small sizes: whether it runs, not how fast
+//   npm run bench:coordinator -- --only durable --repeats 3
 //   npm run bench:coordinator -- --only '' --write    only the table
 import { parseArgs } from 'node:util';
 import { keepRows, writeTable } from './coordinator/report.mjs';
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', default: Object.keys(PARTS).join(',') },
     quick: { type: 'boolean', default: false },
+    repeats: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -24,9 +26,15 @@ if (unknown !== undefined) {
   );
   process.exit(2);
 }
+const repeats = values.repeats === undefined ? undefined : Number(values.repeats);
+if (repeats !== undefined && !(Number.isInteger(repeats) && repeats >= 1)) {
+  process.stderr.write('bench:coordinator: --repeats is a whole number from 1\n');
+  process.exit(2);
+}
 for (const name of names) {
   const { run, full, quick } = PARTS[name];
-  const rows = await run(values.quick ? quick : full);
+  const settings = values.quick ? quick : full;
+  const rows = await run({ ...settings, ...(repeats !== undefined && { repeats }) });
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
   if (!values.quick) keepRows('coordinator', name, rows);
 }

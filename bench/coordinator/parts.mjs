@@ -287,7 +287,7 @@ export const PARTS = {
   },
   memory: {
     run: memory,
-    full: { shape: 'r16-33MB', counts: [64, 128] },
+    full: { shape: 'r16-33MB', counts: [64, 128], rounds: 1 },
     quick: { shape: 'tiny', counts: [2, 4] },
   },
   link: {
