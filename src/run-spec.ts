@@ -281,6 +281,14 @@ export const runSpecSchema = z.strictObject({
     .default('f32')
     .describe('element type of updates on the wire and in the spool'),
   seed: z.int().min(0).default(0).describe('everything random derives from it'),
+  share: z
+    .number()
+    .min(0.01)
+    .max(100)
+    .default(1)
+    .describe(
+      'weight of the run at silos that serve several at once: while tasks of several runs wait, each run gets time in proportion to its share',
+    ),
   silos: z
     .array(z.string().min(1).max(63))
     .min(1)

@@ -218,7 +218,7 @@ function serve(
   renew: (signal: AbortSignal, onRenewed: () => void) => Promise<void>,
 ): Omit<RunningClient, 'metricsPort'> {
   const { connection, trainer, clock, logger, metrics } = workshop;
-  const board = new TaskBoard();
+  const board = new TaskBoard(clock);
   const stop = new AbortController();
   /** Ends the attempts to report; later than everything else. */
   const silence = new AbortController();

@@ -1,6 +1,8 @@
+import type { Clock } from '../clock.js';
 import type { Assignment } from '../rpc/gen/fedrot/v1/Assignment.js';
 import type { EvaluateTask } from '../rpc/gen/fedrot/v1/EvaluateTask.js';
 import type { TrainTask } from '../rpc/gen/fedrot/v1/TrainTask.js';
+import { FairShare, type Claim } from './fair-share.js';
 
 interface OfRound {
   readonly taskId: string;
@@ -21,7 +23,11 @@ export interface Abandonment {
 /** Tasks that wait at the same time; what comes beyond is offered again by a coordinator that means it. */
 const MAX_WAITING = 1000;
 
-interface Running {
+interface Waiting extends Claim {
+  readonly task: Task;
+}
+
+interface Running extends Claim {
   readonly task: Task;
   readonly controller: AbortController;
 }
@@ -31,6 +37,21 @@ function taskOf(assignment: Assignment): Task | undefined {
   if (train) return { kind: 'train', taskId, traceparent, train };
   if (evaluate) return { kind: 'evaluate', taskId, traceparent, evaluate };
   return undefined;
+}
+
+/** The run that a task is of. One whose settings cannot be read gets its turn too, and says so then. */
+function claimOf(task: Task): Claim {
+  const { runId, specJson } = task.kind === 'train' ? task.train : task.evaluate;
+  return { runId, share: shareOf(specJson) };
+}
+
+function shareOf(specJson: string): number {
+  try {
+    const { share } = JSON.parse(specJson) as { readonly share?: unknown };
+    return typeof share === 'number' && share > 0 ? share : 1;
+  } catch {
+    return 1;
+  }
 }
 
 /** A training task is pointless once the same run has a later round. */
@@ -44,14 +65,20 @@ function isSuperseded(task: Task, by: Task): boolean {
 }
 
 /**
- * Which task is next: one at a time, in the order in which they came. The same task offered again changes nothing; a
+ * Which task is next: one at a time; of one run in the order in which they came, of several runs by their shares. The same task offered again changes nothing; a
  * cancelled one is dropped, or aborted where it is under way; so is one whose run has gone on to a later round.
  */
 export class TaskBoard {
-  #waiting: Task[] = [];
+  readonly #clock: Clock;
+  readonly #fair = new FairShare();
+  #waiting: Waiting[] = [];
   #running: Running | undefined;
   #wake: (() => void) | undefined;
   #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   offer(assignment: Assignment): void {
     if (assignment.cancel) {
@@ -68,18 +95,23 @@ export class TaskBoard {
       tell: false,
     });
     if (this.#running?.task.taskId === task.taskId && !this.#running.controller.signal.aborted) return;
-    if (this.#waiting.some(({ taskId }) => taskId === task.taskId)) return;
+    if (this.#waiting.some((waiting) => waiting.task.taskId === task.taskId)) return;
     if (this.#waiting.length >= MAX_WAITING) return;
-    this.#waiting.push(task);
+    const claim = claimOf(task);
+    const busy = [...this.#waiting, this.#running].some((other) => other?.runId === claim.runId);
+    if (!busy) this.#fair.enter(claim);
+    this.#waiting.push({ ...claim, task });
     this.#wake?.();
   }
 
   /** Performs tasks until closed. The signal's reason is an Abandonment. `perform` must not throw. */
   async run(perform: (task: Task, signal: AbortSignal) => Promise<void>): Promise<void> {
-    for (let task = await this.#next(); task !== undefined; task = await this.#next()) {
+    for (let next = await this.#next(); next !== undefined; next = await this.#next()) {
       const controller = new AbortController();
-      this.#running = { task, controller };
-      await perform(task, controller.signal);
+      this.#running = { ...next, controller };
+      const startMs = this.#clock.now();
+      await perform(next.task, controller.signal);
+      this.#fair.spent(next, this.#clock.now() - startMs);
       this.#running = undefined;
     }
   }
@@ -97,16 +129,18 @@ export class TaskBoard {
   }
 
   #drop(which: (task: Task) => boolean, abandonment: Abandonment): void {
-    this.#waiting = this.#waiting.filter((task) => !which(task));
+    this.#waiting = this.#waiting.filter(({ task }) => !which(task));
     if (this.#running !== undefined && which(this.#running.task)) this.abandon(abandonment);
   }
 
-  async #next(): Promise<Task | undefined> {
+  async #next(): Promise<Waiting | undefined> {
     while (this.#waiting.length === 0 && !this.#closed)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     this.#wake = undefined;
-    return this.#waiting.shift();
+    const next = this.#fair.next(this.#waiting);
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== next);
+    return next;
   }
 }

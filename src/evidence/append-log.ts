@@ -4,6 +4,7 @@ import { asFedrotError, FedrotError } from '../errors.js';
 import type { Clock } from '../clock.js';
 import { decodeUtf8 } from './utf8.js';
 import { EMPTY_LOG, nextLine, readLine, type LogHead } from './log-entry.js';
+import { writeFailure } from './write-failure.js';
 
 export interface OpenedLog {
   readonly log: AppendLog;
@@ -114,7 +115,7 @@ export class AppendLog {
       try {
         await this.#write(batch.map(({ line }) => `${line}\n`).join(''));
       } catch (thrown) {
-        this.#failure = asStorageError(this.#path, thrown);
+        this.#failure = writeFailure(this.#path, thrown);
         for (const { reject } of [...batch, ...this.#waiting]) reject(this.#failure);
         this.#waiting = [];
         break;
@@ -148,14 +149,4 @@ function wholeLine(line: Uint8Array, head: LogHead, path: string): LogHead | und
   } catch {
     return undefined;
   }
-}
-
-function asStorageError(path: string, thrown: unknown): FedrotError {
-  if (thrown instanceof FedrotError) return thrown;
-  const full = (thrown as NodeJS.ErrnoException).code === 'ENOSPC';
-  return new FedrotError(
-    full ? 'storage_full' : 'storage_failed',
-    `${path}: ${full ? 'the disk is full' : 'cannot be written'}`,
-    { cause: thrown },
-  );
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { decodeUtf8 } from './utf8.js';
 import type { SignedRoundManifest } from './round-manifest.js';
+import { writeFailure } from './write-failure.js';
 
 const FILE = /^round-(\d{6})\.json$/;
 
@@ -48,7 +49,7 @@ export async function writeRound(folder: string, round: SignedRoundManifest): Pr
     await directory.sync().finally(() => directory.close());
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw new FedrotError('storage_failed', `${path}: cannot be written`, { cause });
+    throw writeFailure(path, cause);
   }
   return path;
 }

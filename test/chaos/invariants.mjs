@@ -25,13 +25,14 @@ export async function judge(federation, run, plan, undisturbed) {
   const manifests = texts.map((text) => parseSignedRound(text).manifest);
   const pathOf = (sha256) => join(federation.data, 'tensors', `${sha256}.safetensors`);
 
-  checkCounting(federation, stored, manifests, check);
+  checkCounting(federation, stored, manifests, plan.rounds, check);
   checkAdapters(stored, manifests, pathOf, check);
   checkChain(federation, texts, run, check);
   checkTimes(federation, plan, check);
   checkLog(stored, manifests, federation, check);
 
-  const missed = manifests.filter(({ updates }) => updates.length < SILOS.length).length;
+  const isWhole = ({ updates }) => updates.length === SILOS.length && updates.every(({ stale }) => !stale);
+  const missed = manifests.filter((manifest) => !isWhole(manifest)).length;
   const versions = stored.adapters.map(({ sha256 }) => sha256);
   if (missed === 0 && undisturbed !== undefined)
     check(
@@ -56,8 +57,9 @@ function readStore(data, runId) {
   }
 }
 
-/** Every acknowledged update counts exactly once; nothing else counts. */
-function checkCounting({ silos }, { updates }, manifests, check) {
+/** Every acknowledged update counts exactly once, in its own round where the run carries nothing over; nothing else counts. */
+function checkCounting({ silos }, { updates }, manifests, { mode, late }, check) {
+  const carries = mode === 'async' || late === 'carry';
   const acknowledged = new Map();
   for (const [silo, { logs }] of silos)
     for (const line of logs)
@@ -71,7 +73,7 @@ function checkCounting({ silos }, { updates }, manifests, check) {
         .map(() => manifest.round),
     );
     check(
-      counted.length === 1 && counted[0] === Number(round),
+      counted.length === 1 && (carries ? counted[0] >= Number(round) : counted[0] === Number(round)),
       `the acknowledged update of ${what} was counted in rounds [${counted}]`,
     );
   }

@@ -39,6 +39,18 @@ const KINDS = {
   },
 };
 
+/** With all silos needed nobody can be left out; with two of three and little time somebody may, and is refused or carried over. */
+const STRICT = { minSilos: 3, deadlineMs: 20_000 };
+const HASTY = { minSilos: 2, deadlineMs: 3000 };
+const KINDS_OF_ROUNDS = [
+  { ...HASTY, late: 'carry' },
+  STRICT,
+  STRICT,
+  HASTY,
+  { mode: 'async', count: 6, minSilos: 1, updates: 2, deadlineMs: 3000 },
+  STRICT,
+];
+
 function pickKind(random) {
   const total = Object.values(KINDS).reduce((sum, { weight }) => sum + weight, 0);
   let at = random.next() * total;
@@ -56,17 +68,6 @@ export function planOf(seed) {
     return { atMs: random.int(100, WINDOW_MS), kind, ...KINDS[kind].make(random) };
   });
   faults.sort((a, b) => a.atMs - b.atMs);
-  // With all silos needed nobody can be left out; with two of three and little time somebody may.
-  const strict = seed % 3 !== 0;
-  return {
-    seed,
-    faults,
-    rounds: {
-      count: ROUNDS,
-      minSilos: strict ? 3 : 2,
-      deadlineMs: strict ? 20_000 : 3000,
-      maxAttempts: 1000,
-      setAside: { forMs: 1500 },
-    },
-  };
+  const common = { count: ROUNDS, maxAttempts: 1000, setAside: { forMs: 1500 } };
+  return { seed, faults, rounds: { ...common, ...KINDS_OF_ROUNDS[seed % KINDS_OF_ROUNDS.length] } };
 }

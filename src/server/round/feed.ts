@@ -3,7 +3,7 @@ import { sample } from './sample.js';
 import { askable, noteAsked } from './standing.js';
 import { isAsync } from './staleness.js';
 import { lastVersion, type RunState, type TaskState } from './state.js';
-import { assignedTask, assignedTasks, isRoundOpen, taskOf, withCarried, withTasks } from './tasks.js';
+import { assignedTask, assignedTasks, isFull, isRoundOpen, taskOf, withCarried, withTasks } from './tasks.js';
 
 /**
  * Asynchronous runs: every connected trainer that has nothing to do gets work from the newest version, at most `ask` of them at once. Who
@@ -11,8 +11,9 @@ import { assignedTask, assignedTasks, isRoundOpen, taskOf, withCarried, withTask
  * has failed in this round is asked once more. Nothing in synchronous runs, and while the run is paused.
  */
 export function feed(state: RunState, at: number, { again = false } = {}): Step {
-  if (!isAsync(state) || state.phase !== 'collecting' || !isRoundOpen(state) || state.pause !== null)
-    return { state, effects: [] };
+  const isOpen = state.phase === 'collecting' && isRoundOpen(state);
+  // Of a round that has what it needs: the next version is about to come, and is the better one to begin from.
+  if (!isAsync(state) || !isOpen || isFull(state) || state.pause !== null) return { state, effects: [] };
   const working = assignedTasks(state);
   const free = askable(state).filter((silo) => !working.some((task) => task.silo === silo));
   const limit = (state.policy.rounds.ask ?? Infinity) - working.filter(isConnected).length;

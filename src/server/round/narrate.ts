@@ -176,9 +176,12 @@ function tellEffect({ round }: RunState, effect: Effect): LogLine[] {
 /** Tasks that were not answered in their round, and will be in the next. */
 function tellCarried(before: RunState, after: RunState): LogLine[] {
   if (after.carried === before.carried) return [];
+  // The same step may begin a round and close it: what was carried into it is carried on.
+  const known = before.round === after.round ? before.tasks : [];
+  const isLate = (tasks: RunState['tasks'], id: string): boolean =>
+    tasks.some((task) => task.id === id && task.state === 'late');
   return after.carried
-    .filter(({ id, state }) => state === 'assigned' && !before.carried.some((task) => task.id === id))
-    .filter(({ id }) => after.tasks.some((task) => task.id === id && task.state === 'late'))
+    .filter(({ id, state }) => state === 'assigned' && isLate(after.tasks, id) && !isLate(known, id))
     .map(({ silo }) => ({
       kind: 'task.carried',
       round: after.round,

@@ -15,6 +15,7 @@ import {
   doneTasks,
   idleTrainers,
   isFresh,
+  isFull,
   isHeld,
   isRoundOpen,
   withCarried,
@@ -131,17 +132,6 @@ export function settle(state: RunState, at: number): Step {
   if (possible.length >= minSilos(state) || awaitedTasks(replaced.state).length > 0) return replaced;
   const missed = missQuorum(replaced.state, at, attemptDelayMs(state.attempt));
   return { ...missed, effects: [...replaced.effects, ...missed.effects] };
-}
-
-/**
- * Has as many updates as it may: in a synchronous run its own ones, what is carried comes on top; in an asynchronous one any
- * (FedBuff's K).
- */
-export function isFull(state: RunState): boolean {
-  const { updates, minSilos: quorum } = state.policy.rounds;
-  const done = doneTasks(state);
-  if (isAsync(state)) return done.length >= (updates ?? quorum);
-  return updates !== undefined && done.filter((task) => isFresh(state, task)).length >= updates;
 }
 
 /** No more updates: whoever has not answered is late or carried into the next round, and the updates in hand are aggregated. */

@@ -3,7 +3,7 @@ import type { Effect, Refusal, Step } from './effects.js';
 import { askEvaluators, expireEvaluations } from './evaluation.js';
 import type { RunEvent, RunEventOf } from './events.js';
 import { feed } from './feed.js';
-import { advance, assignTo, end, isFull, settle } from './phases.js';
+import { advance, assignTo, end, settle } from './phases.js';
 import { pause, resume } from './pause.js';
 import { AGGREGATION_RETRY_MS, PASSING_CODES } from './retry.js';
 import { restarted } from './restarted.js';
@@ -102,7 +102,7 @@ function tick(before: RunState, at: number): Step {
 
 /** While it waits without a set time, a run looks again whenever something has happened. */
 function proceed(state: RunState, at: number): Step {
-  const fed = isFull(state) ? unchanged(state) : feed(state, at);
+  const fed = feed(state, at);
   return then(
     then(fed, (now) => settle(now, at)),
     (now) => {

@@ -1,5 +1,5 @@
 import { askable } from './standing.js';
-import { stalenessOf } from './staleness.js';
+import { isAsync, stalenessOf } from './staleness.js';
 import type { RunState, TaskState } from './state.js';
 
 /** Pure questions about the silos of a run. */
@@ -64,6 +64,17 @@ export function newestTasks({ tasks, carried }: RunState): readonly TaskState[] 
 /** Tasks that began from the newest version: in a round of synchronous runs, all but those that it took over from the one before. */
 export function isFresh(state: RunState, task: TaskState): boolean {
   return stalenessOf(state, task) === 0;
+}
+
+/**
+ * Has as many updates as it may: in a synchronous run its own ones, what is carried comes on top; in an asynchronous one any
+ * (FedBuff's K).
+ */
+export function isFull(state: RunState): boolean {
+  const { updates, minSilos: quorum } = state.policy.rounds;
+  const done = doneTasks(state);
+  if (isAsync(state)) return done.length >= (updates ?? quorum);
+  return updates !== undefined && done.filter((task) => isFresh(state, task)).length >= updates;
 }
 
 /** The silo's task given (again): an assigned one keeps its id, a failed or missing one gets a new one. */

@@ -284,6 +284,24 @@ describe('asynchronous runs (FedBuff)', () => {
     expect(table.assigned()).toEqual(['a']);
   });
 
+  it('close a round at once for which enough is in, and the log says whom it does not wait for', () => {
+    const table = begin(['a', 'b', 'c'], rounds).update('a').update('b'); // b waits for the version
+    table.update('a').at = 5;
+    expect(table.state.phase).toBe('aggregating');
+    const first = begin(['a', 'b', 'c', 'd'], { ...rounds, updates: 1, count: 4 })
+      .update('a')
+      .update('b');
+    expect(first.state.phase).toBe('aggregating');
+    const event = { type: 'aggregated', at: 1, round: 1 } as const;
+    const lines = narrate(first.state, event, step(first.state, event));
+    first.send(event);
+    expect(first.state).toMatchObject({ round: 2, phase: 'aggregating' });
+    expect(lines.filter(({ kind }) => kind === 'task.carried')).toMatchObject([
+      { round: 2, silo: 'c' },
+      { round: 2, silo: 'd' },
+    ]);
+  });
+
   it('end by themselves when silos of very different speed stay', () => {
     const table = begin(['fast', 'slow'], { ...rounds, updates: 2, count: 5, minSilos: 1 });
     for (let turn = 0; turn < 100 && table.state.phase !== 'done'; turn++) {
