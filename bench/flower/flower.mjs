@@ -59,6 +59,19 @@ export async function runFlower(folder, { clients, modules, rank, size, rounds, 
     ...(pollSeconds && { PYTHONPATH: here('polling'), FLOWER_POLL_SECONDS: String(pollSeconds) }),
   };
   const children = [];
+  const killAll = () => {
+    for (const child of children.splice(0).reverse())
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+  };
+  const leave = () => {
+    killAll();
+    process.exit(1);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, leave);
   let said = '';
   const start = (command, args) => {
     const child = spawn(join(bin, command), args, {
@@ -114,12 +127,8 @@ export async function runFlower(folder, { clients, modules, rank, size, rounds, 
     return { seconds: times.slice(1).map((at, i) => at - times[i]), peakMB };
   } finally {
     clearInterval(sampler);
-    for (const child of children.reverse())
-      try {
-        process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        // It has ended.
-      }
+    killAll();
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, leave);
   }
 }
 

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeBundle } from './bundle.mjs';
 import { makeAuthority } from './federation.mjs';
+import { writeFigures } from './figures.mjs';
 import { planOf } from './plan.mjs';
 import { runSeed, undisturbedVersions } from './run-seed.mjs';
 
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '2' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
   },
 });
 const numberOf = (name) => {
@@ -59,12 +61,14 @@ const count = (list) =>
     [...new Set(list)].sort().map((key) => [key, list.filter((each) => each === key).length]),
   );
 const failed = results.filter(({ ok }) => !ok);
-say({
+const summary = {
   seeds: results.length,
   passed: results.length - failed.length,
   failed: failed.map(({ seed }) => seed).sort((a, b) => a - b),
   compared_with_undisturbed: results.filter(({ comparable }) => comparable).length,
   faults: count(results.flatMap(({ faults }) => faults)),
   minutes: Number(((performance.now() - began) / 60_000).toFixed(1)),
-});
+};
+say(summary);
+if (values.write) await writeFigures(summary);
 process.exit(failed.length === 0 ? 0 : 1);
