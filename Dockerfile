@@ -30,7 +30,7 @@ RUN node scripts/trial-data.mjs --out /trial
 FROM node:24-bookworm-slim AS runtime
 ENV NODE_ENV=production
 WORKDIR /app
-RUN mkdir /data && chown node:node /data
+RUN mkdir /data && chown node:node /data && ln -s /app/dist/cli/main.js /usr/local/bin/fedrot
 VOLUME /data
 USER node
 ENTRYPOINT ["node", "/app/dist/cli/main.js"]
@@ -54,8 +54,8 @@ ENTRYPOINT []
 
 FROM runtime AS coordinator
 COPY --from=build-coordinator /production ./
-# Inside a container the published ports decide who reaches it.
-ENV FEDROT_DATA_FOLDER=/data FEDROT_GRPC_HOST=0.0.0.0 FEDROT_HTTP_HOST=0.0.0.0
+# Inside a container the published ports decide who reaches it. `docker exec … fedrot token create` acts as the first operator.
+ENV FEDROT_DATA_FOLDER=/data FEDROT_GRPC_HOST=0.0.0.0 FEDROT_HTTP_HOST=0.0.0.0 FEDROT_CREDENTIAL=/data/pki/admin
 EXPOSE 9470 9471
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "/app/scripts/health.mjs", "coordinator"]

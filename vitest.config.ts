@@ -77,7 +77,13 @@ export default defineConfig({
       {
         // Container images, built and run without an engine: minutes, so a check of its own.
         extends: true,
-        test: { name: 'images', include: IMAGES, maxWorkers: 1, sequence: { groupOrder: 5 } },
+        test: {
+          name: 'images',
+          include: IMAGES,
+          globalSetup: 'test/images/support/build.ts',
+          maxWorkers: 1,
+          sequence: { groupOrder: 5 },
+        },
       },
       {
         // Independent judges in Python (scripts/python-env.mjs makes their environment).

@@ -25,6 +25,7 @@ import { HTTP_STATUS } from '../dist/server/http/errors.js';
 import { roleForMethod } from '../dist/pki/roles.js';
 import { demoResults } from './docs/demo-results.mjs';
 import { CODE_MEANINGS } from './docs/code-meanings.mjs';
+import { firstFederation } from './docs/first-federation.mjs';
 import { opsGenerators } from './docs/ops-tables.mjs';
 import { fillRegions } from './docs/regions.mjs';
 import { schemaTables } from './docs/schema-tables.mjs';
@@ -154,6 +155,7 @@ const GENERATORS = {
   'canonical file': canonicalFile,
   'kinds of log entries': logKinds,
   ...demoResults(root),
+  ...firstFederation(root),
   ...opsGenerators({ NEWEST_OPSET, NO_GRADIENT, REFUSED, REWRITES, RULES }),
 };
 

@@ -1,63 +1,23 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { freePort } from '../support/e2e.js';
 import { repoPath } from '../support/repo.js';
+import {
+  BASE,
+  BUILDAH_ENV,
+  buildah,
+  configOf,
+  IMAGES,
+  possible,
+  sizeOf,
+  type Target,
+} from './support/images.js';
 
-const SHARED = process.env.FEDROT_SHARED ?? repoPath('../shared');
-const TOOL = join(SHARED, 'tools/image-rehearsal');
-const BASE = 'docker.io/library/node:24-bookworm-slim';
 const MB = 1e6;
-/** Where root's settings are in the images. */
-const CONTAINER_HOME = join('/', 'root');
-const possible = existsSync(TOOL) && process.getuid?.() === 0 && process.platform === 'linux';
-if (!possible)
-  process.stderr.write(`fedrot: container images are not built here: that takes root on Linux and ${TOOL}\n`);
-
-const env = { ...process.env, STORAGE_DRIVER: 'vfs', BUILDAH_ISOLATION: 'chroot', BUILDAH_LAYERS: 'true' };
-
-function buildah(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync('buildah', args, {
-    encoding: 'utf8',
-    env,
-    maxBuffer: 64 * 2 ** 20,
-  });
-  expect(status, `buildah ${args.join(' ')}\n${stderr.slice(-4000)}`).toBe(0);
-  return stdout;
-}
-
-/** Of an image with everything below it, bytes. */
-function sizeOf(image: string): number {
-  const [{ size = '' } = {}] = JSON.parse(buildah('images', '--json', image)) as { size?: string }[];
-  const [, number = '0', unit = ''] = /^([\d.]+) (\w+)$/.exec(size) ?? [];
-  return Number(number) * ({ kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9 }[unit] ?? 1);
-}
-
-interface Config {
-  readonly OCIv1: {
-    readonly config: {
-      readonly User?: string;
-      readonly Env?: readonly string[];
-      readonly Entrypoint?: readonly string[];
-      readonly Cmd?: readonly string[];
-      readonly Volumes?: object;
-      readonly ExposedPorts?: object;
-    };
-  };
-}
-const inspect = (image: string): Config => JSON.parse(buildah('inspect', '--type', 'image', image)) as Config;
 
 interface Service {
   readonly image: string;
@@ -102,51 +62,6 @@ describe.skipIf(!possible)('container images', () => {
   const folder = possible ? mkdtempSync(join(tmpdir(), 'fedrot-images-')) : '';
   const containers: string[] = [];
   const running: ChildProcess[] = [];
-  const images = {
-    coordinator: 'localhost/fedrot-coordinator',
-    client: 'localhost/fedrot-client',
-    trial: 'localhost/fedrot-trial',
-  };
-
-  beforeAll(() => {
-    // To run what was built a moment ago once more: FEDROT_IMAGES=built.
-    if (process.env.FEDROT_IMAGES === 'built') return;
-    // What git knows, as a clone would have it.
-    const context = join(folder, 'context');
-    mkdirSync(context);
-    const files = spawnSync('git', ['ls-files', '-z'], { cwd: repoPath('.'), encoding: 'utf8' }).stdout;
-    const copied = spawnSync('sh', ['-c', `tar c --null -T - | tar x -C ${context}`], {
-      cwd: repoPath('.'),
-      input: files,
-    });
-    expect(copied.status).toBe(0);
-    const built = spawnSync('bash', [TOOL, '-t', images.coordinator, '.'], {
-      cwd: context,
-      encoding: 'utf8',
-      env,
-      maxBuffer: 64 * 2 ** 20,
-    });
-    expect(built.status, `${built.stdout}${built.stderr}`.slice(-4000)).toBe(0);
-    const rc = spawnSync('npm', ['config', 'get', 'userconfig'], { encoding: 'utf8' }).stdout.trim();
-    const mount = existsSync(rc) ? ['-v', `${rc}:${join(CONTAINER_HOME, '.npmrc')}:ro`] : [];
-    for (const target of ['client', 'trial'] as const)
-      buildah(
-        'build',
-        '--isolation',
-        'chroot',
-        '--pull-never',
-        '--layers',
-        ...mount,
-        '--target',
-        target,
-        '-t',
-        images[target],
-        '-f',
-        join(context, 'Dockerfile'),
-        context,
-      );
-  }, 3_600_000);
-
   afterAll(async () => {
     for (const child of running.reverse()) {
       child.kill('SIGTERM');
@@ -161,8 +76,8 @@ describe.skipIf(!possible)('container images', () => {
   test('add less than 60 MB and 200 MB to their base', () => {
     const base = sizeOf(BASE);
     const added = {
-      coordinator: (sizeOf(images.coordinator) - base) / MB,
-      client: (sizeOf(images.client) - base) / MB,
+      coordinator: (sizeOf(IMAGES.coordinator) - base) / MB,
+      client: (sizeOf(IMAGES.client) - base) / MB,
     };
     process.stderr.write(
       `images add ${added.coordinator.toFixed(0)} MB (coordinator), ${added.client.toFixed(0)} MB (client)\n`,
@@ -175,11 +90,11 @@ describe.skipIf(!possible)('container images', () => {
   test.each(['coordinator', 'client'] as const)(
     'the %s runs as no root, with a volume and a health check',
     (name) => {
-      const { OCIv1 } = inspect(images[name]);
-      expect(OCIv1.config.User).toBe('node');
-      expect(OCIv1.config.Entrypoint).toEqual(['node', '/app/dist/cli/main.js']);
-      expect(OCIv1.config.Cmd).toEqual([name]);
-      expect(OCIv1.config.Volumes).toEqual({ '/data': {} });
+      const config = configOf(IMAGES[name]);
+      expect(config.User).toBe('node');
+      expect(config.Entrypoint).toEqual(['node', '/app/dist/cli/main.js']);
+      expect(config.Cmd).toEqual([name]);
+      expect(config.Volumes).toEqual({ '/data': {} });
       // buildah's OCI format has no health checks; Docker's has, and takes it from the Dockerfile.
       expect(readFileSync(repoPath('Dockerfile'), 'utf8')).toContain(`"/app/scripts/health.mjs", "${name}"`);
     },
@@ -194,11 +109,11 @@ describe.skipIf(!possible)('container images', () => {
   const sh = (name: string, script: string): string => buildah('run', name, '--', 'sh', '-c', script);
 
   test('the coordinator holds no ONNX Runtime, the client only that of its platform', () => {
-    const coordinator = container(images.coordinator);
+    const coordinator = container(IMAGES.coordinator);
     expect(
       sh(coordinator, 'find / -xdev -iname "*onnxruntime*" 2>/dev/null | grep -v /proc || true').trim(),
     ).toBe('');
-    const client = container(images.client);
+    const client = container(IMAGES.client);
     const found = sh(
       client,
       'cd /app/node_modules/onnxruntime-node/bin && find . -mindepth 3 -maxdepth 3',
@@ -227,8 +142,8 @@ describe.skipIf(!possible)('container images', () => {
 
     const args = (name: string): string[] => {
       const { image, entrypoint, command, environment = {}, volumes = [] } = services[name]!;
-      const target = image.replace('fedrot-', '') as keyof typeof images;
-      const { config } = inspect(images[target]).OCIv1;
+      const target = image.replace('fedrot-', '') as Target;
+      const config = configOf(IMAGES[target]);
       const settings = {
         ...environment,
         FEDROT_GRPC_PORT: String(grpc),
@@ -242,14 +157,14 @@ describe.skipIf(!possible)('container images', () => {
         ...volumes.flatMap((each) => ['-v', each.replace(/^[^:]+/, volume)]),
         ...['-v', `${join(folder, 'run.yaml')}:/trial/run.yaml:ro`],
         ...Object.entries(settings).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
-        container(images[target]),
+        container(IMAGES[target]),
         '--',
         ...(entrypoint ?? config.Entrypoint ?? []),
         ...(command ?? config.Cmd ?? []),
       ];
     };
     const daemon = async (name: string): Promise<void> => {
-      const child = spawn('buildah', args(name), { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn('buildah', args(name), { env: BUILDAH_ENV, stdio: ['ignore', 'pipe', 'pipe'] });
       running.push(child);
       let log = '';
       for (const stream of [child.stdout, child.stderr])
@@ -269,7 +184,7 @@ describe.skipIf(!possible)('container images', () => {
     const task = (name: string): string => {
       const { status, stdout, stderr } = spawnSync('buildah', args(name), {
         encoding: 'utf8',
-        env,
+        env: BUILDAH_ENV,
         timeout: 900_000,
       });
       expect(status, `${name}\n${stdout}${stderr}`).toBe(0);

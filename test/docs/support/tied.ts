@@ -11,6 +11,7 @@ export interface Tie {
 /** The pages whose commands are run as they stand, from top to bottom, by a test of their own. */
 export const RUN_PAGES: Readonly<Record<string, string>> = {
   'docs/quick-start.md': 'test/docs/quick-start.test.ts',
+  'docs/first-federation.md': 'test/images/newcomer.test.ts',
 };
 
 export const TIES: readonly Tie[] = [
