@@ -1,7 +1,7 @@
 // A LoRA step on a random Llama of 1.24 billion parameters with a 4-bit base: `npm run bench:llama1b`. Shows that it fits into 4 GB: prints one JSON
 // line, and exits with 1 where the peak (VmHWM, mapped weights included) is above. Making the model and training are processes of their own.
 //
-//   npm run bench:llama1b -- --batch 1 --sequence 512 --steps 2 --threads 2
+//   npm run bench:llama1b -- --batch 1 --sequence 256 --steps 2 --threads 2
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({
   options: {
     batch: { type: 'string', default: '1' },
-    sequence: { type: 'string', default: '512' },
+    sequence: { type: 'string', default: '256' },
     steps: { type: 'string', default: '2' },
     threads: { type: 'string', default: String(availableParallelism()) },
   },

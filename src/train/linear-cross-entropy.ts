@@ -7,8 +7,8 @@ import type { LossNodes } from './loss-nodes.js';
 import type { Extent } from './shapes/extent.js';
 import type { ElementType } from './ir/graph.js';
 
-/** In how many parts the rows are taken: only one part's logits are in memory at a time. */
-const PARTS = 4;
+/** In how many parts the rows are taken: only one part's logits are in memory at a time. Each part reads the whole matrix twice. */
+const partsFor = (classes: number): number => (classes > 65_536 ? 8 : 4);
 
 /** The hidden states that a frozen head reads. */
 export interface HeadInput {
@@ -50,11 +50,12 @@ export function linearCrossEntropy(
   const own = emit.op('Gather', [targets, kept], { axis: int(0) });
   const size = emit.op('Shape', [kept]);
   const product = { type, ranks: [2, 2] } as const;
-  const bound = (part: number): string => emit.div(emit.mul(size, emit.vector([part])), emit.vector([PARTS]));
+  const parts = partsFor(head.classes);
+  const bound = (part: number): string => emit.div(emit.mul(size, emit.vector([part])), emit.vector([parts]));
 
   const losses: string[] = [];
   const slopes: string[] = [];
-  for (let part = 0; part < PARTS; part++) {
+  for (let part = 0; part < parts; part++) {
     const [from, to] = [bound(part), bound(part + 1)];
     const some = emit.slice(rows, from, to, [0]);
     const label = emit.slice(own, from, to, [0]);
