@@ -37,7 +37,7 @@ export interface ExpectedChain {
 /**
  * Verifies the files of a run's rounds, in order from round 1: canonical form, signature by one of the trusted keys, hash of
  * the one before, round numbers without gaps, one run with one specification, and that every round began with an adapter
- * that the chain published (or version 0). Names the first link that does not hold.
+ * that the chain published (or version 0), old updates with an older one of them. Names the first link that does not hold.
  */
 export function verifyChain(
   texts: readonly string[],
@@ -110,8 +110,25 @@ function checkAdapters(
   if (published.has(result.version) || result.version === 0)
     throw broken(`it publishes version ${result.version}, which was there before`);
   if (rollback !== undefined) checkRollback(rollback.version, result.sha256, updates.length, published);
+  for (const update of updates) checkStale(update, reference.version, published);
   published.set(reference.version, reference);
   published.set(result.version, result);
+}
+
+/** An update that did not begin from the reference began from a version that was published before it. */
+function checkStale(
+  { silo, stale }: RoundManifest['updates'][number],
+  reference: number,
+  published: ReadonlyMap<number, Published>,
+): void {
+  if (stale === undefined) return;
+  const known = published.get(stale.version);
+  if (known === undefined || stale.version >= reference)
+    throw broken(`the update of ${silo} began with version ${stale.version}, which is not an older one`);
+  if (known.sha256 !== stale.sha256)
+    throw broken(
+      `the update of ${silo} began with version ${stale.version} as ${stale.sha256}; published was ${known.sha256}`,
+    );
 }
 
 function checkRollback(

@@ -46,6 +46,10 @@ test('any single bit changed in any file is found, in that file', () => {
 
 describe('whole links', () => {
   const other = ed25519();
+  const old = (stale: { readonly version: number; readonly sha256: string }) => ({
+    ...roundBody(2).updates[0]!,
+    stale: { ...stale, scale: 0.5 },
+  });
   const resealed = (changes: object, by = key) => sealRound(roundBody(2, changes), links[0]!, by).text;
   test.each([
     ['removed at the start', texts.slice(1), 1, /this is the manifest of round 2/],
@@ -61,6 +65,18 @@ describe('whole links', () => {
       texts.with(1, resealed({ reference: { version: 1, sha256: sha256Hex('forged') } })),
       2,
       /published was/,
+    ],
+    [
+      'with an old update of a version that nobody published',
+      texts.with(1, resealed({ updates: [old({ version: 0, sha256: sha256Hex('forged') })] })),
+      2,
+      /update of a began with version 0 as .* published was/,
+    ],
+    [
+      'with an old update that is not old',
+      texts.with(1, resealed({ updates: [old(links[0]!.manifest.result)] })),
+      2,
+      /which is not an older one/,
     ],
     [
       'that publishes a version again',
@@ -130,4 +146,12 @@ test('a manifest that cannot be one is not signed', () => {
       sealRound(roundBody(1), null, generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
     ),
   ).toBe('option_invalid');
+});
+
+test('an update of an older version that the chain published is as good as any', () => {
+  const stale = { ...roundBody(1).reference, scale: 0.5 };
+  const with2 = chain(key, 3, (body) =>
+    body.round === 3 ? { ...body, updates: body.updates.map((update) => ({ ...update, stale })) } : body,
+  );
+  expect(brokenAt(with2.map(({ text }) => text))).toBe('ok');
 });
