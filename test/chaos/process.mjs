@@ -77,9 +77,19 @@ export class Daemon {
     this.child.kill('SIGKILL');
     await this.exited;
     await new Promise((resolve) => setTimeout(resolve, awayMs));
-    const ready = this.start();
-    await ready;
+    await this.#startAgain();
     this.away.push([from, performance.now()]);
+  }
+
+  /** As systemd and Docker do: a daemon that says that it cannot start on a full disk is started again a moment later. */
+  async #startAgain() {
+    for (;;)
+      try {
+        return await this.start();
+      } catch (thrown) {
+        if (!/the disk (is full|cannot be written|is read-only)/.test(thrown.message)) throw thrown;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
   }
 
   async freeze(forMs) {
