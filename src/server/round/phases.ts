@@ -114,7 +114,9 @@ export function assignTo(state: RunState, silos: readonly string[], at: number):
  * replacements while the quorum is in danger, gives the attempt up when nobody can complete it.
  */
 export function settle(state: RunState, at: number): Step {
-  if (!isRoundOpen(state) || isHeld(state)) return { state, effects: [] };
+  // A round that is being aggregated is closed: once more would make its version twice at the same time.
+  const isClosed = !isRoundOpen(state) || state.phase === 'aggregating';
+  if (isClosed || isHeld(state)) return { state, effects: [] };
   const done = doneTasks(state).length;
   const enough = done >= minSilos(state);
   if (isFull(state)) return closeRound(state, at, 'full');

@@ -108,6 +108,8 @@ class Model {
       this.aggregating = effect.round;
       this.rollback = state.rollback?.version ?? null;
       if (effect.round !== this.version + 1) return `round ${effect.round} follows version ${this.version}`;
+      if (before.phase === 'aggregating' && before.round === effect.round && before.dueMs === 0)
+        return `round ${effect.round} is being aggregated already`;
       if (state.rollback !== null) return undefined;
       for (const [sha256] of inHand(state.tasks)) this.closing.add(sha256);
       if (this.closing.size < rounds.minSilos)
