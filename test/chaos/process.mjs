@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const MAIN = `${root}dist/cli/main.js`;
+const FULL_DISK = /the disk (is full|cannot be written|is read-only)/;
 
 export class Daemon {
   /** { at: ms of performance.now(), ...the line } */
@@ -31,9 +32,26 @@ export class Daemon {
     this.child = child;
     this.starts += 1;
     this.exited = new Promise((resolve) => child.once('exit', resolve));
+    this.ready = false;
+    child.once('exit', (code) => {
+      if (this.ready && code > 0) this.revival = this.#revive();
+    });
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', (text) => this.#line(text));
-    return this.until((line) => line.ready === true || /is ready|registered with/.test(line.msg ?? ''));
+    return this.until((line) => line.ready === true || /is ready|registered with/.test(line.msg ?? '')).then(
+      (line) => {
+        this.ready = true;
+        return line;
+      },
+    );
+  }
+
+  /** A daemon that ended because of its full disk: its supervisor starts it again. One that ended for another reason stays away. */
+  async #revive() {
+    const from = performance.now();
+    if (!this.other.slice(-3).some((text) => FULL_DISK.test(text))) return;
+    await this.#startAgain();
+    this.away.push([from, performance.now()]);
   }
 
   #line(text) {
@@ -73,6 +91,7 @@ export class Daemon {
   }
 
   async kill(awayMs) {
+    await this.revival;
     const from = performance.now();
     this.child.kill('SIGKILL');
     await this.exited;
@@ -87,7 +106,7 @@ export class Daemon {
       try {
         return await this.start();
       } catch (thrown) {
-        if (!/the disk (is full|cannot be written|is read-only)/.test(thrown.message)) throw thrown;
+        if (!FULL_DISK.test(thrown.message)) throw thrown;
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
   }
@@ -113,6 +132,7 @@ export class Daemon {
   }
 
   async stop() {
+    await this.revival;
     if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill('SIGCONT');
     this.child.kill('SIGTERM');
