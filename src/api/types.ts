@@ -231,6 +231,8 @@ export interface BundleModel {
   readonly task: string;
   readonly labels: readonly string[];
   readonly maxTokens: number;
+  /** What a new head reads: the mean of all tokens' vectors, or what the architecture's own head reads (null). */
+  readonly pooling: 'mean' | null;
   readonly quantizedBits: number | null;
   /** Ends of the names of modules that LoRA can adapt, such as `query`, and how many modules each means. */
   readonly targets: readonly { readonly name: string; readonly modules: number }[];

@@ -166,6 +166,7 @@ describe('the form of a new run', () => {
       task: 'text-classification',
       labels: ['ham', 'spam'],
       maxTokens: 512,
+      pooling: null,
       quantizedBits: null,
       targets: ['query', 'key', 'value'].map((name) => ({ name, modules: 6 })),
       head: ['classifier'],

@@ -7,7 +7,11 @@ import type { Coordinator } from '../coordinator/coordinator.js';
 /** What is shown of a bundle's manifest (docs/bundle.md); the whole is between operator and silos. */
 const manifestSchema = z.object({
   task: z.object({ kind: z.string(), labels: z.array(z.string()) }),
-  model: z.object({ maxTokens: z.number(), quantization: z.object({ bits: z.number() }).nullish() }),
+  model: z.object({
+    maxTokens: z.number(),
+    pooling: z.literal('mean').nullish(),
+    quantization: z.object({ bits: z.number() }).nullish(),
+  }),
   base: z.object({ name: z.string().nullable(), architecture: z.string(), configName: z.string().nullish() }),
   modules: z.object({
     adaptable: z.array(z.object({ name: z.string() })),
@@ -64,6 +68,7 @@ function modelOf({ task, model, base, modules }: z.output<typeof manifestSchema>
     task: task.kind,
     labels: task.labels,
     maxTokens: model.maxTokens,
+    pooling: model.pooling ?? null,
     quantizedBits: model.quantization?.bits ?? null,
     targets: [...ends].map(([name, count]) => ({ name, modules: count })),
     head: modules.head,

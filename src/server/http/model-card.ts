@@ -30,7 +30,7 @@ export function modelCard(facts: CardFacts): string {
     methodSection(facts),
     metricsSection(facts),
     provenanceSection(facts),
-    useSection(),
+    useSection(facts),
   ]
     .join('\n\n')
     .concat('\n');
@@ -128,10 +128,15 @@ function provenanceSection(facts: CardFacts): string {
   return `## Provenance\n\n| | |\n| --- | --- |\n${rows.map(([key, value]) => `| ${key} | ${value} |`).join('\n')}\n\n${how}`;
 }
 
-function useSection(): string {
+function useSection({ model }: CardFacts): string {
   return [
     '## Use',
     'Python: `PeftModel.from_pretrained(base, folder)`. Without Python: `fedrot evaluate` and `fedrot adapter merge` (docs of fedrot).',
+    ...(model?.pooling === 'mean'
+      ? [
+          "The head reads the mean of all tokens' vectors (by the attention mask). The classifiers of transformers read the first token: there, take the encoder's last hidden states and apply the head to their mean.",
+        ]
+      : []),
     'An adapter can tell of the data that it was trained on: pass it on only to those who may know.',
   ].join('\n\n');
 }
