@@ -37,7 +37,18 @@ const native = (
   };
 
 function flow(builder: GraphBuilder, x: string): string {
-  const condition = builder.initializer('condition', boolTensor([], [true]));
+  // Of the data: a condition that is constant, or that asks about sizes, is resolved.
+  const zero = builder.initializer('zero', floatTensor([], [0]));
+  const node = { domain: '', attributes: {} };
+  builder.append({
+    ...node,
+    op: 'ReduceSum',
+    name: 'sum',
+    inputs: [x],
+    outputs: ['sum'],
+    attributes: { keepdims: int(0) },
+  });
+  builder.append({ ...node, op: 'Greater', name: 'compare', inputs: ['sum', zero], outputs: ['condition'] });
   const branch = (name: string): ReturnType<typeof graph> => {
     const output = `${name}/out`;
     const copy = { op: 'Identity', domain: '', name, inputs: [x], outputs: [output], attributes: {} };
@@ -48,7 +59,7 @@ function flow(builder: GraphBuilder, x: string): string {
     op: 'If',
     domain: '',
     name: 'odd',
-    inputs: [condition],
+    inputs: ['condition'],
     outputs: ['out'],
     attributes: { then_branch: branch('then'), else_branch: branch('else') },
   });
