@@ -22,8 +22,8 @@ const CONVENTIONS: readonly {
       /_(ms|milliseconds|minutes|hours|percent|kb|mb|kilobytes|megabytes)(_|$)/.test(name),
   },
   {
-    what: 'histograms measure seconds or bytes',
-    broken: ({ name, type }) => type === 'histogram' && !/_(seconds|bytes)$/.test(name),
+    what: 'histograms end in the unit that they measure',
+    broken: ({ name, type }) => type === 'histogram' && !/_(seconds|bytes|versions)$/.test(name),
   },
   { what: 'a help text', broken: ({ help }) => help.length < 10 },
   {
