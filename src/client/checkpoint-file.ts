@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { optimizerSchema } from '../run-spec.js';
+import { optimizerSchema } from '../training-spec.js';
 import { sha256Hex } from '../sha256.js';
 import { encodeTensorFile } from '../tensor/encode-file.js';
 import { openTensorFile } from '../tensor/safetensors-file.js';

@@ -12,6 +12,7 @@ import type { Decoded } from './decode.js';
 import type { OpenCalls } from './open-calls.js';
 import { askForMessage } from './read-ahead.js';
 import { toServiceError } from './status.js';
+import { streamWriter } from './stream-writer.js';
 
 type Message = object;
 type UnaryHandler = (request: Message, context: CallContext) => Promise<Message>;
@@ -232,32 +233,6 @@ export function adaptClientStream(handler: ClientStreamHandler, adapting: Adapti
   };
 }
 
-/** Messages of one stream that may wait for a slow caller; grpc-js would let 16 of them pile up. */
-const UNSENT = 2;
-
-/** Writes; resolves when fewer than UNSENT messages wait to be sent, or the call is over. */
-function writer(
-  call: ServerWritableStream<Decoded<Message>, Message>,
-  signal: AbortSignal,
-): (message: Message) => Promise<void> {
-  let unsent = 0;
-  let wake: () => void = () => undefined;
-  signal.addEventListener('abort', () => {
-    wake();
-  });
-  return async (message) => {
-    unsent++;
-    call.write(message, () => {
-      unsent--;
-      wake();
-    });
-    while (unsent >= UNSENT && !signal.aborted)
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-  };
-}
-
 /** The next value, or the end where the call is over first: a generator that waits for an event must not hold it. */
 function nextUnlessAborted(
   iterator: AsyncIterator<Message>,
@@ -292,7 +267,7 @@ export function adaptServerStream(handler: ServerStreamHandler, adapting: Adapti
     const { signal } = context;
     const run = async (): Promise<void> => {
       const iterator = handler(valid(call.request), context)[Symbol.asyncIterator]();
-      const write = writer(call, signal);
+      const write = streamWriter(call, signal);
       try {
         for (;;) {
           const next = await nextUnlessAborted(iterator, signal);

@@ -4,7 +4,7 @@ import { FedrotError } from '../errors.js';
 import { POOLINGS } from '../model/architectures/pooling.js';
 import { robustSchema, serverOptimizerSchema } from '../aggregation-spec.js';
 import { readConfig } from '../read-config.js';
-import { optimizerSchema, scheduleSchema } from '../run-spec.js';
+import { optimizerSchema, scheduleSchema } from '../training-spec.js';
 
 /** What `fedrot simulate` is told: every key that takes a list is an axis of a grid (docs/simulate.md). */
 

@@ -57,6 +57,7 @@ export const OWNERS: Readonly<Record<string, Owner>> = {
     'src/run-spec.ts',
     'src/staleness-spec.ts',
     'src/task-spec.ts',
+    'src/training-spec.ts',
     'src/align/',
     'src/cli/',
     'src/client/',
