@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line.js';
+import { FailuresReporter } from './test/support/failures.js';
+
+const { FEDROT_TEST_LABEL: label, FEDROT_TEST_FAILURES: failures } = process.env;
 
 // Which tests need what. `npm test` runs all but the oracles; `npm run check` adds those.
 const E2E = ['test/e2e/**/*.test.ts', 'test/docs/quick-start.test.ts'];
@@ -11,7 +14,7 @@ const BROWSER = ['test/browser/**/*.test.ts'];
 
 export default defineConfig({
   test: {
-    reporters: ['default', new ClosingLineReporter(process.env.FEDROT_TEST_LABEL)],
+    reporters: ['default', new ClosingLineReporter(label), new FailuresReporter(failures, label)],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cachePath, repoRoot } from '../support/repo.js';
@@ -10,12 +10,17 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const failures = (): string => join(folder, 'failures');
+
 async function closingLineOf(source: string, label?: string): Promise<{ lines: string[]; code: number }> {
   await writeFile(join(folder, 'sample.test.mjs'), source);
   await writeFile(
     join(folder, 'vitest.config.ts'),
     `import { ClosingLineReporter } from '${join(repoRoot, 'test/support/closing-line.js')}';
-     export default { test: { include: ['*.test.mjs'], reporters: ['default', new ClosingLineReporter(${JSON.stringify(label)})] } };`,
+     import { FailuresReporter } from '${join(repoRoot, 'test/support/failures.js')}';
+     const label = ${JSON.stringify(label)};
+     const failures = new FailuresReporter('${failures()}', label);
+     export default { test: { include: ['*.test.mjs'], reporters: ['default', new ClosingLineReporter(label), failures] } };`,
   );
   const vitest = join(repoRoot, 'node_modules/vitest/vitest.mjs');
   return new Promise((resolve) => {
@@ -58,4 +63,18 @@ test('a suite whose hook throws is a failure even where its tests count as skipp
   expect(code).toBe(1);
   expect(lines).toHaveLength(1);
   expect(lines[0]).not.toMatch(/ 0 failed/);
+});
+
+test('every failure leaves a line in the file that CI reads out at its end', async () => {
+  await rm(failures(), { force: true });
+  await closingLineOf(`${IMPORT}test('a', () => {});`);
+  await expect(readFile(failures(), 'utf8')).rejects.toThrow('ENOENT');
+  const source = `${IMPORT}describe('s', () => { test('b', () => { throw new Error('one\\ntwo') }); });
+    describe('h', () => { beforeAll(() => { throw new Error('in a hook') }); test('c', () => {}); });`;
+  await closingLineOf(source, 'node24');
+  expect(await readFile(failures(), 'utf8')).toBe(
+    'node24: sample.test.mjs > h: in a hook\nnode24: sample.test.mjs > s > b: one two\n',
+  );
+  await closingLineOf(`throw new Error('at load');`);
+  expect(await readFile(failures(), 'utf8')).toMatch(/\nsample\.test\.mjs: at load\n$/);
 });
