@@ -129,12 +129,12 @@ describe.skipIf(!hasTool('promtool') || !hasTool('prometheus'))('with promtool a
       await expect
         .poll(() => value('fedrot_rounds_total{run="mail"}'), { timeout: 15_000 })
         .toEqual([String(ROUNDS)]);
-      expect(await value('sum(fedrot_silo_steps_total{kind="train"})')).toEqual([
-        String(SILOS.length * ROUNDS * STEPS),
-      ]);
+      // Every target is scraped at a moment of its own.
+      await expect
+        .poll(() => value('sum(fedrot_silo_steps_total{kind="train"})'), { timeout: 15_000 })
+        .toEqual([String(SILOS.length * ROUNDS * STEPS)]);
 
-      const silent: string[] = [];
-      for (const { where, expr } of queries) {
+      const answered = async (expr: string): Promise<boolean> => {
         const concrete = expr
           .replaceAll('$__rate_interval', '30s')
           .replaceAll('$run', 'mail')
@@ -143,21 +143,22 @@ describe.skipIf(!hasTool('promtool') || !hasTool('prometheus'))('with promtool a
         const end = Date.now() / 1000;
         const range = `/api/v1/query_range?start=${end - 120}&end=${end}&step=1&query=${encodeURIComponent(concrete)}`;
         const { result } = (await ask(range)) as { result: { values: [number, string][] }[] };
-        const numbers = result.flatMap(({ values }) => values.map(([, text]) => Number(text)));
-        if (!numbers.some(Number.isFinite)) silent.push(`${where}: ${concrete}`);
-      }
-      expect(silent).toEqual([]);
+        return result.some(({ values }) => values.some(([, text]) => Number.isFinite(Number(text))));
+      };
+      for (const { where, expr } of queries)
+        await expect.poll(() => answered(expr), { timeout: 15_000, message: `${where}: ${expr}` }).toBe(true);
       for (const { templating } of dashboards)
         for (const { query } of templating.list) {
           const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(query.query) ?? [];
           expect(await ask(`/api/v1/label/${label}/values?match[]=${metric}`)).not.toEqual([]);
         }
-      const { groups } = (await ask('/api/v1/rules')) as { groups: { rules: { health: string }[] }[] };
-      expect(
-        groups
-          .flatMap((group) => group.rules.map(({ health }) => health))
-          .filter((health) => health !== 'ok'),
-      ).toEqual([]);
+      const unhealthy = async (): Promise<string[]> => {
+        const { groups } = (await ask('/api/v1/rules')) as { groups: { rules: { health: string }[] }[] };
+        return groups
+          .flatMap(({ rules: each }) => each.map(({ health }) => health))
+          .filter((health) => health !== 'ok');
+      };
+      await expect.poll(unhealthy, { timeout: 15_000 }).toEqual([]);
 
       function startPrometheus(
         home: string,
