@@ -1,8 +1,9 @@
 /**
- * npm run bench:paper -- [--full] [--only key,…] [--workers n] [--shared folder] [--out folder]
+ * npm run bench:paper -- [--full] [--only key,…] [--workers n] [--shared folder] [--out folder] [--resume]
  *
  * Runs the studies of bench/paper/studies.mjs: the quick ones, with --full all of them. Everything is kept in --out (default
- * .cache/bench-paper) and continues where it was stopped. Afterwards `npm run bench:paper:report` writes docs/results.md.
+ * .cache/bench-paper) and continues where it was stopped; with --resume from the results that the repository keeps (paper/kept.mjs).
+ * Afterwards `npm run bench:paper:report` writes docs/results.md.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { runStudy } from '../dist/sim/run-study.js';
 import { parseStudy } from '../dist/sim/study.js';
 import { studyInput } from './paper/inputs.mjs';
+import { resumeKept } from './paper/kept.mjs';
 import { STUDIES } from './paper/studies.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     workers: { type: 'string' },
     shared: { type: 'string', default: process.env.FEDROT_SHARED ?? join(root, '../shared') },
     out: { type: 'string', default: join(root, '.cache/bench-paper') },
+    resume: { type: 'boolean', default: false },
   },
 });
 if (!existsSync(join(values.shared, 'data')))
@@ -37,6 +40,7 @@ const started = performance.now();
 const minutes = () => ((performance.now() - started) / 60_000).toFixed(1);
 for (const entry of chosen) {
   console.log(`${entry.key} (${minutes()} min)`);
+  if (values.resume) resumeKept(entry.key, join(values.out, entry.key));
   await runStudy(parseStudy(studyInput(entry, values.shared), entry.key), {
     out: join(values.out, entry.key),
     cache: join(values.out, 'cache'),

@@ -1,7 +1,8 @@
 /**
- * npm run bench:paper:report -- [--out folder] [--check]
+ * npm run bench:paper:report -- [--out folder]
  *
- * Fills the tables of docs/results.md from the results that npm run bench:paper has left in --out (default .cache/bench-paper).
+ * Fills the tables of docs/results.md from the results that npm run bench:paper has left in --out (default .cache/bench-paper) and,
+ * for trials that are not there, from those that the repository keeps; then keeps them all.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ import { readResults } from '../../dist/sim/results.js';
 import { parseStudy } from '../../dist/sim/study.js';
 import { summarize } from '../../dist/sim/summary.js';
 import { studyInput } from './inputs.mjs';
+import { readKept, writeKept } from './kept.mjs';
 import { gainChart } from './map-chart.mjs';
 import { STUDIES } from './studies.mjs';
 import { accuracyTable, errorTable, gainTable, markdownTable, wholeTable } from './tables.mjs';
@@ -24,13 +26,14 @@ const { values } = parseArgs({
 
 const REGION = /(<!-- results: (.+?) -->)[^]*?(<!-- end results -->)/g;
 
+const kept = readKept();
+
 /** Results of a study's grid as it is now, and how many trials it has. */
 function load(entry) {
   const trials = expandGrid(parseStudy(studyInput(entry, 'shared'), entry.key));
   const wanted = new Set(trials.map((trial) => JSON.stringify(trial)));
-  const found = readResults(join(values.out, entry.key, 'results.jsonl')).filter(({ trial }) =>
-    wanted.has(JSON.stringify(trial)),
-  );
+  const all = [...(kept.get(entry.key) ?? []), ...readResults(join(values.out, entry.key, 'results.jsonl'))];
+  const found = all.filter(({ trial }) => wanted.has(JSON.stringify(trial)));
   const results = [...new Map(found.map((result) => [result.id, result])).values()];
   return { entry, total: trials.length, results, settings: summarize(results, 'fedit') };
 }
@@ -86,4 +89,5 @@ const filled = readFileSync(file, 'utf8').replaceAll(REGION, (_, open, name, clo
 writeFileSync(file, await format(filled, { ...(await resolveConfig(file)), filepath: file }));
 const chart = gainChart(map.flatMap(({ settings }) => settings));
 if (chart !== undefined) writeFileSync(join(root, 'docs/regime-map.svg'), chart);
+writeKept([...loaded].map(([study, { results }]) => [study, results]));
 console.log('docs/results.md is filled');

@@ -141,7 +141,7 @@ export const STUDIES = [
     study: {
       ...top,
       silos: 5,
-      methods: ['fedit', consensus, 'fedrot-exact'],
+      methods: ['fedit', 'fedrot', consensus, 'fedrot-exact'],
       localSteps: 10,
       rounds: 5,
       evaluation: { every: 5 },
