@@ -14,7 +14,7 @@ interface Exports {
   readonly memory: WasmMemory;
   readonly gram: (...args: readonly number[]) => void;
   readonly addProduct: (...args: readonly number[]) => void;
-  readonly product: (...args: readonly number[]) => void;
+  readonly addRotated: (...args: readonly number[]) => void;
   readonly transpose: (...args: readonly number[]) => void;
   readonly invert: (...args: readonly number[]) => number;
 }
@@ -124,6 +124,29 @@ function putPanels(
   }
 }
 
+/** Columns `from` to `from + width` of so many rows of a float64 target, `stride` apart in the module's memory at `at`. */
+interface TargetPiece {
+  readonly target: Float64Array;
+  readonly at: number;
+  readonly rows: number;
+  readonly n: number;
+  readonly from: number;
+  readonly width: number;
+  readonly stride: number;
+}
+
+function putTarget(arena: Arena, { target, at, rows, n, from, width, stride }: TargetPiece): void {
+  for (let j = 0; j < rows; j++)
+    arena.f64.set(target.subarray(j * n + from, j * n + from + width), at / 8 + j * stride);
+}
+
+function takeTarget(arena: Arena, { target, at, rows, n, from, width, stride }: TargetPiece): void {
+  for (let j = 0; j < rows; j++) {
+    const begin = at / 8 + j * stride;
+    target.set(arena.f64.subarray(begin, begin + width), j * n + from);
+  }
+}
+
 function wasmAddProduct(
   { exports, arena }: Wasm,
   target: Float64Array,
@@ -137,20 +160,17 @@ function wasmAddProduct(
   const rows = upTo(p, 4);
   const piece = pieceColumns(n, 8 * rows + 4 * m);
   const most = piece + APART;
-  const [cAt, sliceAt, targetAt, xAt] = arena.reserve(8 * m * rows, 32 * m, 8 * rows * most, 4 * m * most);
+  const [cAt, sliceAt, at, xAt] = arena.reserve(8 * m * rows, 32 * m, 8 * rows * most, 4 * m * most);
   putPanels(arena.f64, cAt / 8, weight, c, m, p);
   for (let from = 0; from < n; from += piece) {
     const width = Math.min(piece, n - from);
     const filled = upTo(width, 4);
     const stride = filled + APART;
+    const part = { target, at, rows: p, n, from, width, stride };
     arena.put(xAt, x, m, n, from, width, stride, filled);
-    for (let j = 0; j < p; j++)
-      arena.f64.set(target.subarray(j * n + from, j * n + from + width), targetAt / 8 + j * stride);
-    exports.addProduct(targetAt, cAt, rows, xAt, m, stride, filled, sliceAt);
-    for (let j = 0; j < p; j++) {
-      const at = targetAt / 8 + j * stride;
-      target.set(arena.f64.subarray(at, at + width), j * n + from);
-    }
+    putTarget(arena, part);
+    exports.addProduct(at, cAt, rows, xAt, m, stride, filled, sliceAt);
+    takeTarget(arena, part);
   }
 }
 
@@ -164,21 +184,19 @@ function wasmAddRotated(
   n: number,
 ): void {
   const rows = upTo(r, 4);
-  const piece = pieceColumns(n, 4 * (rows + r));
+  const piece = pieceColumns(n, 8 * rows + 4 * r);
   const most = piece + APART;
-  const [cAt, sliceAt, xAt, rotatedAt] = arena.reserve(4 * r * rows, 32 * r, 4 * r * most, 4 * rows * most);
+  const [cAt, sliceAt, at, xAt] = arena.reserve(4 * r * rows, 32 * r, 8 * rows * most, 4 * r * most);
   putPanels(arena.f32, cAt / 4, 1, rotation, r, r);
   for (let from = 0; from < n; from += piece) {
     const width = Math.min(piece, n - from);
     const filled = upTo(width, 8);
     const stride = filled + APART;
+    const part = { target, at, rows: r, n, from, width, stride };
     arena.put(xAt, x, r, n, from, width, stride, filled);
-    exports.product(rotatedAt, cAt, rows, xAt, r, stride, filled, sliceAt);
-    for (let j = 0; j < r; j++) {
-      const at = rotatedAt / 4 + j * stride;
-      const row = j * n + from;
-      jsKernels.add(target.subarray(row, row + width), weight, arena.f32.subarray(at, at + width));
-    }
+    putTarget(arena, part);
+    exports.addRotated(at, weight, cAt, rows, xAt, r, stride, filled, sliceAt);
+    takeTarget(arena, part);
   }
 }
 

@@ -25,6 +25,7 @@ function addTo(at: usize, sum: v128): void {
 }
 
 /** 4 × 4 float64 at `to`, rows `out` bytes apart, += Σ over the steps of (four of `left`) × (four of `right`); both float64 panels. */
+@inline
 function addTile(left: usize, leftEnd: usize, right: usize, to: usize, out: usize): void {
   let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
   let t0 = f64x2.splat(0), t1 = f64x2.splat(0), t2 = f64x2.splat(0), t3 = f64x2.splat(0);
@@ -158,12 +159,22 @@ function dot4(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y));
 }
 
+/** Eight float64 at `at` += weight × (four of `a`, four of `b`). */
+@inline
+function addEight(at: usize, weight: v128, a: v128, b: v128): void {
+  v128.store(at, dot(v128.load(at), weight, low(a)));
+  v128.store(at, dot(v128.load(at, 16), weight, high(a)), 16);
+  v128.store(at, dot(v128.load(at, 32), weight, low(b)), 32);
+  v128.store(at, dot(v128.load(at, 48), weight, high(b)), 48);
+}
+
 /**
- * result (p × stride) = Cᵀ X over `columns` columns of X (m × stride), all in float32; C (m × p) as panels of four columns each, p a
- * multiple of 4, columns of 8. `slice` is room for m × 8 float32.
+ * target (p × stride, float64) += weight · Cᵀ X over `columns` columns of X (m × stride), with Cᵀ X in float32; C (m × p, float32) as
+ * panels of four columns each, p a multiple of 4, columns of 8. `slice` is room for m × 8 float32.
  */
-export function product(
-  result: usize,
+export function addRotated(
+  target: usize,
+  weight: f64,
   c: usize,
   p: i32,
   x: usize,
@@ -173,8 +184,10 @@ export function product(
   slice: usize,
 ): void {
   const row = <usize>stride << 2;
+  const out = row << 1;
   const sliceEnd = slice + (<usize>m << 5);
-  for (const end = result + (<usize>columns << 2); result < end; result += 32) {
+  const share = f64x2.splat(weight);
+  for (const end = target + (<usize>columns << 3); target < end; target += 64) {
     let from = x;
     for (let at = slice; at < sliceEnd; at += 32) {
       v128.store(at, v128.load(from));
@@ -183,7 +196,7 @@ export function product(
     }
     x += 32;
     let by = c;
-    let to = result;
+    let to = target;
     for (let j = 0; j < p; j += 4) {
       let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
       let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
@@ -204,18 +217,14 @@ export function product(
         t3 = dot4(t3, w, b);
         by += 16;
       }
-      v128.store(to, s0);
-      v128.store(to, t0, 16);
-      to += row;
-      v128.store(to, s1);
-      v128.store(to, t1, 16);
-      to += row;
-      v128.store(to, s2);
-      v128.store(to, t2, 16);
-      to += row;
-      v128.store(to, s3);
-      v128.store(to, t3, 16);
-      to += row;
+      addEight(to, share, s0, t0);
+      to += out;
+      addEight(to, share, s1, t1);
+      to += out;
+      addEight(to, share, s2, t2);
+      to += out;
+      addEight(to, share, s3, t3);
+      to += out;
     }
   }
 }
