@@ -93,7 +93,7 @@ function sha256(path) {
 
 /** Reads and checks every update and averages its tensors; no measure of how well that went. */
 async function bareMean(updates) {
-  const { fastKernels } = await load('align/fast-kernels.js');
+  const { fastKernels } = await import('../dist/align/fast-kernels.js');
   const kernels = fastKernels();
   const tensors = updates[0].tensors.tensors.map(({ name, shape }) => {
     const sum = new Float64Array(shape.reduce((product, n) => product * n, 1));

@@ -1,15 +1,36 @@
 // The coordinator's kernels on modules as they come in, without hash and disk: averaged, or rotated to a published adapter first.
 import { fastKernels } from '../../dist/align/fast-kernels.js';
-import { crossGram, rotationOf } from '../../dist/align/rotate.js';
+import { norm, rotationOf } from '../../dist/align/rotate.js';
 import { softRotation } from '../../dist/align/procrustes.js';
 import { addRotated, emptySums, transposed } from '../../dist/align/row-factors.js';
 import { fromManifest } from '../../dist/tensor/manifest.js';
 
 const kernels = fastKernels();
 const LAMBDA = 0.6;
+const WEIGHT = 0.125;
 
 /** All streams share sums and references, as the silos of a round do. */
 const state = [];
+
+/** Sums of a module, and what it is rotated to: for want of a published adapter the first that came. */
+function startOf({ r, n }, bytes) {
+  const reference = new Float32Array(bytes.buffer.slice(0, 4 * r * n));
+  return { sums: emptySums({ r, in: n, out: n }), reference, norm: norm(reference) };
+}
+
+/** A and B as they lie: a mean does not care. */
+function addPlainly({ sums }, { r, n }, values) {
+  kernels.add(sums.a, WEIGHT, values.subarray(0, r * n));
+  kernels.add(sums.bt, WEIGHT, values.subarray(r * n));
+}
+
+function addAligned(at, { r, n }, values) {
+  const a = values.subarray(0, r * n);
+  const factors = { r, in: n, out: n, a, bt: transposed(values.subarray(r * n), n, r) };
+  const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: norm(a) * at.norm };
+  const rotation = softRotation(rotationOf(gram, r, false), r, LAMBDA);
+  addRotated(kernels, at.sums, WEIGHT, rotation, factors);
+}
 
 /** A stream's handler. */
 export function moduleKernels(align) {
@@ -18,23 +39,8 @@ export function moduleKernels(align) {
   let filled = 0;
   let bytes;
   const finish = () => {
-    const { r, n } = layout;
-    const values = new Float32Array(bytes.buffer);
-    const factors = {
-      r,
-      in: n,
-      out: n,
-      a: values.subarray(0, r * n),
-      bt: transposed(values.subarray(r * n), n, r),
-    };
-    const at = (state[module] ??= {
-      sums: emptySums(factors),
-      reference: { ...factors, a: factors.a.slice() },
-    });
-    const rotation = align
-      ? softRotation(rotationOf(crossGram(factors, at.reference, 'a', kernels), r, false), r, LAMBDA)
-      : undefined;
-    addRotated(kernels, at.sums, 0.125, rotation, factors);
+    const at = (state[module] ??= startOf(layout, bytes));
+    (align ? addAligned : addPlainly)(at, layout, new Float32Array(bytes.buffer));
     module++;
     filled = 0;
   };

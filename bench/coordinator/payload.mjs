@@ -22,12 +22,12 @@ export const SHAPES = {
 
 export const bytesOf = ({ modules, rank, size }) => 8 * modules * rank * size;
 
-/** Factors near common ones, from a small table of normal numbers. */
+/** Normal numbers from a table that no factor is longer than: rows that repeat would make its Gram matrix singular. */
 export function adapterOf({ modules, rank, size }, own = 0) {
   const random = Random.of('bench', own);
-  const table = Float32Array.from({ length: 1 << 16 }, () => random.normal());
+  const table = Float32Array.from({ length: 1 << 20 }, () => random.normal());
   const values = (phase) =>
-    Float32Array.from({ length: rank * size }, (_, i) => 0.02 * table[(i * 31 + phase * 7919) & 0xffff]);
+    Float32Array.from({ length: rank * size }, (_, i) => 0.02 * table[(i * 31 + phase * 7919) & 0xfffff]);
   return Array.from({ length: modules }, (_, m) => {
     const path = `base_model.model.layers.${String(m).padStart(3, '0')}.proj`;
     return [

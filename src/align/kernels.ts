@@ -1,7 +1,8 @@
+import { invert } from './invert.js';
 import type { SmallMatrix } from './small-matrix.js';
 
 /**
- * The work along the long dimension n. Factors lie as rows: A (r × n) as it is, B (n × r) transposed, so that one set of
+ * The work along the long dimension n, and what is worth its own code in r × r. Factors lie as rows: A (r × n) as it is, B (n × r) transposed, so that one set of
  * kernels serves both, and a rotation R takes either to Rᵀ X.
  */
 export interface Kernels {
@@ -17,9 +18,28 @@ export interface Kernels {
     m: number,
     n: number,
   ) => void;
+  /**
+   * target (r × n) += weight · Rᵀ X for an orthogonal R (r × r) and X (r × n): the sum over silos in float64, Rᵀ X itself in float32
+   * where that is faster. For means, which are rounded to float32 anyway; not for differences in which something cancels.
+   */
+  readonly addRotated: (
+    target: Float64Array,
+    weight: number,
+    rotation: SmallMatrix,
+    r: number,
+    x: Float32Array,
+    n: number,
+  ) => void;
   /** target += weight · x. */
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
+  /** Xᵀ of X (rows × columns). */
+  readonly transpose: (x: Float32Array, rows: number, columns: number) => Float32Array;
+  /** See invert.ts. */
+  readonly invert: typeof invert;
 }
+
+/** Transposed in square pieces of so many rows, so that both sides stay in the cache. */
+const TILE = 32;
 
 /** Plain JavaScript; float64 throughout, sums in a fixed order. */
 export const jsKernels: Kernels = {
@@ -50,9 +70,35 @@ export const jsKernels: Kernels = {
     }
   },
 
-  add(target, weight, x) {
-    for (let i = 0; i < x.length; i++) target[i]! += weight * x[i]!;
+  addRotated(target, weight, rotation, r, x, n) {
+    jsKernels.addProduct(target, weight, rotation, r, x, r, n);
   },
+
+  add(target, weight, x) {
+    // Four at a time: V8 checks bounds and counts once for them.
+    const whole = x.length - (x.length % 4);
+    for (let i = 0; i < whole; i += 4) {
+      target[i]! += weight * x[i]!;
+      target[i + 1]! += weight * x[i + 1]!;
+      target[i + 2]! += weight * x[i + 2]!;
+      target[i + 3]! += weight * x[i + 3]!;
+    }
+    for (let i = whole; i < x.length; i++) target[i]! += weight * x[i]!;
+  },
+
+  transpose(x, rows, columns) {
+    const result = new Float32Array(x.length);
+    for (let top = 0; top < rows; top += TILE)
+      for (let left = 0; left < columns; left += TILE) {
+        const bottom = Math.min(top + TILE, rows);
+        const right = Math.min(left + TILE, columns);
+        for (let column = left; column < right; column++)
+          for (let row = top; row < bottom; row++) result[column * rows + row] = x[row * columns + column]!;
+      }
+    return result;
+  },
+
+  invert,
 };
 
 type Four = [number, number, number, number];

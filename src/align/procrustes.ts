@@ -1,3 +1,4 @@
+import { polarFactor } from './polar.js';
 import { identity, multiply, orientation, svd, transpose, type SmallMatrix } from './small-matrix.js';
 
 /** SO: rotations. O: rotations and reflections. */
@@ -22,10 +23,13 @@ function lastColumns(x: SmallMatrix, r: number, from: number): SmallMatrix {
  * tr(Rᵀ M). With M = A_i Āᵀ it minimises ‖Rᵀ A_i − Ā‖_F, with M = B_iᵀ B̄ it minimises ‖B_i R − B̄‖_F (arXiv 2602.23638).
  * In SO, where U Vᵀ is a reflection, the direction of the least singular value is flipped.
  *
+ * In the common case that is M's polar factor; what follows is for reflections and for an M that is nearly singular.
  * Singular values of at most `tolerance` count as zero: in their directions M says nothing, and R is the nearest to I that
  * the others leave free. So M = 0 gives I. M must be finite.
  */
 export function nearestOrthogonal(m: SmallMatrix, r: number, group: Group, tolerance: number): SmallMatrix {
+  const polar = polarFactor(m, r, tolerance);
+  if (polar && (group === 'O' || polar.orientation > 0)) return polar.q;
   const { u, sigma, v } = svd(m, r);
   const rank = sigma.filter((value) => value > tolerance).length;
   if (rank === 0) return identity(r);

@@ -1,3 +1,4 @@
+import { fastKernels } from './fast-kernels.js';
 import type { SmallMatrix } from './small-matrix.js';
 import type { Kernels } from './kernels.js';
 import type { Factors } from './types.js';
@@ -17,21 +18,9 @@ export interface FactorSums {
   readonly bt: Float64Array;
 }
 
-/** Square pieces of so many rows, so that both sides stay in the cache. */
-const TILE = 32;
-
 /** Xᵀ of X (rows × columns), row-major. */
-export function transposed(x: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(x.length);
-  for (let top = 0; top < rows; top += TILE)
-    for (let left = 0; left < columns; left += TILE) {
-      const bottom = Math.min(top + TILE, rows);
-      const right = Math.min(left + TILE, columns);
-      for (let column = left; column < right; column++)
-        for (let row = top; row < bottom; row++) result[column * rows + row] = x[row * columns + column]!;
-    }
-  return result;
-}
+export const transposed = (x: Float32Array, rows: number, columns: number): Float32Array =>
+  fastKernels().transpose(x, rows, columns);
 
 export function toRows({ a, b, r, in: inputs, out }: Factors): RowFactors {
   return { r, in: inputs, out, a, bt: transposed(b, out, r) };
@@ -55,8 +44,8 @@ export function addRotated(
 ): void {
   const { r, in: inputs, out, a, bt } = factors;
   if (rotation) {
-    kernels.addProduct(sums.a, weight, rotation, r, a, r, inputs);
-    kernels.addProduct(sums.bt, weight, rotation, r, bt, r, out);
+    kernels.addRotated(sums.a, weight, rotation, r, a, inputs);
+    kernels.addRotated(sums.bt, weight, rotation, r, bt, out);
   } else {
     kernels.add(sums.a, weight, a);
     kernels.add(sums.bt, weight, bt);

@@ -1,5 +1,6 @@
 import { jsKernels, type Kernels } from './kernels.js';
 import type { SmallMatrix } from './small-matrix.js';
+import { Arena, upTo, type WasmMemory } from './wasm-arena.js';
 import { KERNELS_WASM } from './wasm/kernels-binary.js';
 
 /** As much of the WebAssembly JavaScript interface as is used here; neither ES2023's nor Node's types have it. */
@@ -8,104 +9,72 @@ interface WasmEngine {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 }
 
-interface WasmMemory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-
-/** What src/align/wasm/kernels.as exports. */
+/** What src/align/wasm/*.as export; every argument is a number, in the order that is written there. */
 interface Exports {
   readonly memory: WasmMemory;
-  readonly gram: (
-    x: number,
-    m: number,
-    y: number,
-    p: number,
-    stride: number,
-    result: number,
-    panels: number,
-  ) => void;
-  readonly addProduct: (target: number, c: number, p: number, x: number, m: number, stride: number) => void;
+  readonly gram: (...args: readonly number[]) => void;
+  readonly addProduct: (...args: readonly number[]) => void;
+  readonly addRotated: (...args: readonly number[]) => void;
+  readonly transpose: (...args: readonly number[]) => void;
+  readonly invert: (...args: readonly number[]) => number;
 }
 
 /** Columns are taken in pieces that fit into a cache of so many bytes, of at least so many columns. */
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 512 * 1024;
 const LEAST_COLUMNS = 64;
+
+/** So many columns of float64 panels at a time stay in the innermost cache. */
+const PANEL_COLUMNS = 256;
+
+/** Rows a multiple of 4 KiB apart would share the few places that a cache has for them. */
+const APART = 16;
+
+/** Below so many rows plain JavaScript inverts as fast. */
+const FEW_ROWS = 8;
 
 /** Below so many products plain JavaScript is faster than the way into the module's memory. */
 const FEW_PRODUCTS = 8192;
 
-const upTo = (count: number, multiple: number): number => Math.ceil(count / multiple) * multiple;
-
-/** So many columns a piece, a multiple of 4, where a column takes so many bytes. */
+/** So many columns a piece, a multiple of 8, where a column takes so many bytes. */
 const pieceColumns = (n: number, bytesAColumn: number): number =>
-  Math.min(upTo(n, 4), Math.max(LEAST_COLUMNS, Math.floor(PIECE_BYTES / bytesAColumn / 4) * 4));
-
-/** The module's memory, grown as it is needed; one for the thread, as nothing is kept in it between calls. */
-class Arena {
-  #f32: Float32Array = new Float32Array(0);
-  #f64: Float64Array = new Float64Array(0);
-
-  constructor(
-    readonly memory: WasmMemory,
-    readonly base: number,
-  ) {}
-
-  /** Makes room for so many bytes from `base`. */
-  reserve(bytes: number): void {
-    const missing = this.base + bytes - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / 65_536));
-    if (this.#f32.buffer === this.memory.buffer) return;
-    this.#f32 = new Float32Array(this.memory.buffer);
-    this.#f64 = new Float64Array(this.memory.buffer);
-  }
-
-  get f64(): Float64Array {
-    return this.#f64;
-  }
-
-  /** Columns `from` to `from + width` of so many rows of length n, `stride` apart, zeros behind them. */
-  put(
-    at: number,
-    x: Float32Array,
-    rows: number,
-    n: number,
-    from: number,
-    width: number,
-    stride: number,
-  ): void {
-    for (let row = 0; row < rows; row++) {
-      const to = at / 4 + row * stride;
-      this.#f32.set(x.subarray(row * n + from, row * n + from + width), to);
-      if (width < stride) this.#f32.fill(0, to + width, to + stride);
-    }
-  }
-}
+  Math.min(upTo(n, 8), Math.max(LEAST_COLUMNS, Math.floor(PIECE_BYTES / bytesAColumn / 8) * 8));
 
 /**
- * The kernels in WebAssembly SIMD (kernels.as): float64 sums as in plain JavaScript, in another order. Throws where the engine has no
- * WebAssembly SIMD.
+ * The kernels in WebAssembly SIMD (wasm/*.as). Sums are in another order than in plain JavaScript, but for a given shape always in
+ * the same. Throws where the engine has no WebAssembly SIMD.
  */
 export function wasmKernels(): Kernels {
   const { Module, Instance } = (globalThis as unknown as { WebAssembly: WasmEngine }).WebAssembly;
   const exports = new Instance(new Module(Buffer.from(KERNELS_WASM, 'base64'))).exports as Exports;
-  const arena = new Arena(exports.memory, 1024);
+  const wasm = { exports, arena: new Arena(exports.memory, 1024) };
   return {
     add: jsKernels.add,
     gram(x, m, y, p, n) {
-      if (m * p * n < FEW_PRODUCTS) return jsKernels.gram(x, m, y, p, n);
-      return wasmGram(exports, arena, x, m, y, p, n);
+      return (m * p * n < FEW_PRODUCTS ? jsKernels.gram : wasmGram.bind(null, wasm))(x, m, y, p, n);
     },
     addProduct(target, weight, c, p, x, m, n) {
       if (m * p * n < FEW_PRODUCTS) jsKernels.addProduct(target, weight, c, p, x, m, n);
-      else wasmAddProduct(exports, arena, target, weight, c, p, x, m, n);
+      else wasmAddProduct(wasm, target, weight, c, p, x, m, n);
     },
+    addRotated(target, weight, rotation, r, x, n) {
+      if (r * r * n < FEW_PRODUCTS) jsKernels.addRotated(target, weight, rotation, r, x, n);
+      else wasmAddRotated(wasm, target, weight, rotation, r, x, n);
+    },
+    transpose(x, rows, columns) {
+      const whole = rows % 4 === 0 && columns % 4 === 0 && x.length >= FEW_PRODUCTS;
+      return whole ? wasmTranspose(wasm, x, rows, columns) : jsKernels.transpose(x, rows, columns);
+    },
+    invert: (x, r) => (r < FEW_ROWS ? jsKernels.invert(x, r) : wasmInvert(wasm, x, r)),
   };
 }
 
+interface Wasm {
+  readonly exports: Exports;
+  readonly arena: Arena;
+}
+
 function wasmGram(
-  exports: Exports,
-  arena: Arena,
+  { exports, arena }: Wasm,
   x: Float32Array,
   m: number,
   y: Float32Array,
@@ -113,19 +82,24 @@ function wasmGram(
   n: number,
 ): SmallMatrix {
   const [rows, columns] = [upTo(m, 4), upTo(p, 4)];
-  const piece = pieceColumns(n, 12 * rows + 4 * columns + 32);
-  const resultAt = arena.base;
-  const xAt = resultAt + 8 * rows * columns;
-  const yAt = xAt + 4 * rows * piece;
-  const panelsAt = yAt + 4 * columns * piece;
-  arena.reserve(panelsAt - arena.base + 8 * (rows + 4) * piece);
-  arena.f64.fill(0, resultAt / 8, xAt / 8);
+  const piece = pieceColumns(n, 4 * (rows + columns));
+  const [resultAt, xAt, yAt, panelsAt] = arena.reserve(
+    8 * rows * columns,
+    4 * rows * piece,
+    4 * columns * piece,
+    8 * (rows + 4) * PANEL_COLUMNS,
+  );
+  arena.f64.fill(0, resultAt / 8, resultAt / 8 + rows * columns);
   for (let from = 0; from < n; from += piece) {
     const width = Math.min(piece, n - from);
     const stride = upTo(width, 4);
-    arena.put(xAt, x, m, n, from, width, stride);
-    arena.put(yAt, y, p, n, from, width, stride);
-    exports.gram(xAt, rows, yAt, columns, stride, resultAt, panelsAt);
+    arena.put(xAt, x, m, n, from, width, stride, stride);
+    const other = y === x && p === m ? xAt : yAt;
+    if (other === yAt) arena.put(yAt, y, p, n, from, width, stride, stride);
+    for (let at = 0; at < stride; at += PANEL_COLUMNS) {
+      const count = Math.min(PANEL_COLUMNS, stride - at);
+      exports.gram(xAt + 4 * at, rows, other + 4 * at, columns, stride, count, resultAt, panelsAt);
+    }
   }
   const result = new Float64Array(m * p);
   for (let row = 0; row < m; row++) {
@@ -135,9 +109,46 @@ function wasmGram(
   return result;
 }
 
+/** C (m × p), each element times `scale`, as panels of four columns each; zeros behind the last. */
+function putPanels(
+  to: Float32Array | Float64Array,
+  at: number,
+  scale: number,
+  c: SmallMatrix,
+  m: number,
+  p: number,
+): void {
+  for (let j = 0; j < upTo(p, 4); j++) {
+    const panel = at + (j - (j % 4)) * m + (j % 4);
+    for (let i = 0; i < m; i++) to[panel + 4 * i] = j < p ? scale * c[i * p + j]! : 0;
+  }
+}
+
+/** Columns `from` to `from + width` of so many rows of a float64 target, `stride` apart in the module's memory at `at`. */
+interface TargetPiece {
+  readonly target: Float64Array;
+  readonly at: number;
+  readonly rows: number;
+  readonly n: number;
+  readonly from: number;
+  readonly width: number;
+  readonly stride: number;
+}
+
+function putTarget(arena: Arena, { target, at, rows, n, from, width, stride }: TargetPiece): void {
+  for (let j = 0; j < rows; j++)
+    arena.f64.set(target.subarray(j * n + from, j * n + from + width), at / 8 + j * stride);
+}
+
+function takeTarget(arena: Arena, { target, at, rows, n, from, width, stride }: TargetPiece): void {
+  for (let j = 0; j < rows; j++) {
+    const begin = at / 8 + j * stride;
+    target.set(arena.f64.subarray(begin, begin + width), j * n + from);
+  }
+}
+
 function wasmAddProduct(
-  exports: Exports,
-  arena: Arena,
+  { exports, arena }: Wasm,
   target: Float64Array,
   weight: number,
   c: SmallMatrix,
@@ -148,22 +159,68 @@ function wasmAddProduct(
 ): void {
   const rows = upTo(p, 4);
   const piece = pieceColumns(n, 8 * rows + 4 * m);
-  const cAt = arena.base;
-  const targetAt = cAt + 8 * m * rows;
-  const xAt = targetAt + 8 * rows * piece;
-  arena.reserve(8 * m * rows + (8 * rows + 4 * m) * piece);
-  for (let i = 0; i < m; i++)
-    for (let j = 0; j < rows; j++) arena.f64[cAt / 8 + i * rows + j] = j < p ? weight * c[i * p + j]! : 0;
+  const most = piece + APART;
+  const [cAt, sliceAt, at, xAt] = arena.reserve(8 * m * rows, 32 * m, 8 * rows * most, 4 * m * most);
+  putPanels(arena.f64, cAt / 8, weight, c, m, p);
   for (let from = 0; from < n; from += piece) {
     const width = Math.min(piece, n - from);
-    const stride = upTo(width, 4);
-    arena.put(xAt, x, m, n, from, width, stride);
-    for (let j = 0; j < p; j++)
-      arena.f64.set(target.subarray(j * n + from, j * n + from + width), targetAt / 8 + j * stride);
-    exports.addProduct(targetAt, cAt, rows, xAt, m, stride);
-    for (let j = 0; j < p; j++) {
-      const at = targetAt / 8 + j * stride;
-      target.set(arena.f64.subarray(at, at + width), j * n + from);
-    }
+    const filled = upTo(width, 4);
+    const stride = filled + APART;
+    const part = { target, at, rows: p, n, from, width, stride };
+    arena.put(xAt, x, m, n, from, width, stride, filled);
+    putTarget(arena, part);
+    exports.addProduct(at, cAt, rows, xAt, m, stride, filled, sliceAt);
+    takeTarget(arena, part);
   }
+}
+
+function wasmAddRotated(
+  { exports, arena }: Wasm,
+  target: Float64Array,
+  weight: number,
+  rotation: SmallMatrix,
+  r: number,
+  x: Float32Array,
+  n: number,
+): void {
+  const rows = upTo(r, 4);
+  const piece = pieceColumns(n, 8 * rows + 4 * r);
+  const most = piece + APART;
+  const [cAt, sliceAt, at, xAt] = arena.reserve(4 * r * rows, 32 * r, 8 * rows * most, 4 * r * most);
+  putPanels(arena.f32, cAt / 4, 1, rotation, r, r);
+  for (let from = 0; from < n; from += piece) {
+    const width = Math.min(piece, n - from);
+    const filled = upTo(width, 8);
+    const stride = filled + APART;
+    const part = { target, at, rows: r, n, from, width, stride };
+    arena.put(xAt, x, r, n, from, width, stride, filled);
+    putTarget(arena, part);
+    exports.addRotated(at, weight, cAt, rows, xAt, r, stride, filled, sliceAt);
+    takeTarget(arena, part);
+  }
+}
+
+function wasmTranspose(
+  { exports, arena }: Wasm,
+  x: Float32Array,
+  rows: number,
+  columns: number,
+): Float32Array {
+  const [xAt, resultAt] = arena.reserve(4 * x.length, 4 * x.length);
+  arena.f32.set(x, xAt / 4);
+  exports.transpose(resultAt, xAt, rows, columns);
+  return arena.f32.slice(resultAt / 4, resultAt / 4 + x.length);
+}
+
+function wasmInvert({ exports, arena }: Wasm, x: SmallMatrix, r: number): 1 | 0 | -1 {
+  const stride = upTo(r, 4);
+  const [at, pivotsAt] = arena.reserve(8 * r * stride, 4 * r);
+  const rowOf = (i: number): number => at / 8 + i * stride;
+  for (let i = 0; i < r; i++) {
+    arena.f64.set(x.subarray(i * r, (i + 1) * r), rowOf(i));
+    arena.f64.fill(0, rowOf(i) + r, rowOf(i + 1));
+  }
+  const sign = exports.invert(at, r, stride, pivotsAt);
+  for (let i = 0; i < r; i++) x.set(arena.f64.subarray(rowOf(i), rowOf(i) + r), i * r);
+  return Math.sign(sign) as 1 | 0 | -1;
 }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { fastKernels } from '../../src/align/fast-kernels.js';
 import { jsKernels } from '../../src/align/kernels.js';
+import { randomRotation } from '../../src/align/random-rotation.js';
+import { norm } from '../../src/align/rotate.js';
+import { multiply, orientation } from '../../src/align/small-matrix.js';
 import { wasmKernels } from '../../src/align/wasm-kernels.js';
 import { Random } from '../../src/random.js';
 import { flip, fromFlat, times } from './support/dense.js';
@@ -11,6 +14,9 @@ const LENGTHS = [1, 2, 7, 33, 150];
 
 /** Every product of a float32 pair is exact in float64: only the order of some 150 sums differs. */
 const TOLERANCE = 1e-13;
+
+/** Products of a few float32 near 1, summed in float32. */
+const FLOAT32 = 1e-6;
 
 describe.each([
   ['in JavaScript', jsKernels],
@@ -44,10 +50,73 @@ describe.each([
     }
   });
 
+  it('addRotated: target + weight · Rᵀ X, to float32', () => {
+    for (const { m: r, n } of shapes) {
+      const x = normals(random, r * n);
+      const rotation = randomRotation(r, random);
+      const target = Float64Array.from({ length: r * n }, () => random.normal());
+      const before = target.slice();
+      kernels.addRotated(target, -0.3, rotation, r, x, n);
+      const expected = times(flip(fromFlat(rotation, r, r)), fromFlat(x, r, n)).flat();
+      target.forEach((value, i) =>
+        expect(Math.abs(value - (before[i]! - 0.3 * expected[i]!))).toBeLessThan(FLOAT32),
+      );
+    }
+  });
+
   it('add: target + weight · x', () => {
-    const target = Float64Array.of(1, 2, 3);
-    kernels.add(target, 0.5, Float32Array.of(4, -2, 0));
-    expect([...target]).toEqual([3, 1, 3]);
+    for (let length = 0; length < 10; length++) {
+      const target = Float64Array.from({ length }, (_, i) => i);
+      kernels.add(
+        target,
+        0.5,
+        Float32Array.from({ length }, (_, i) => 4 - i),
+      );
+      expect([...target]).toEqual(Array.from({ length }, (_, i) => i + 2 - i / 2));
+    }
+  });
+
+  it('transpose: Xᵀ', () => {
+    for (const [rows, columns] of [
+      [1, 1],
+      [3, 70],
+      [33, 5],
+      [64, 64],
+      [4, 4096],
+      [4100, 16],
+      [4097, 8],
+      [96, 130],
+    ] as const) // prettier-ignore
+    {
+      const x = normals(random, rows * columns);
+      expect([...kernels.transpose(x, rows, columns)]).toEqual(flip(fromFlat(x, rows, columns)).flat());
+    }
+  });
+
+  it('takes arrays that begin anywhere in their buffers, and leaves what is around them', () => {
+    const [r, n] = [8, 515];
+    const room = new Float32Array(3 + r * n + 5).fill(NaN);
+    const x = room.subarray(3, 3 + r * n);
+    x.set(normals(random, r * n));
+    const sums = new Float64Array(1 + r * n + 1).fill(7);
+    kernels.addRotated(sums.subarray(1, 1 + r * n), 1, randomRotation(r, random), r, x, n);
+    expect([sums[0], sums.at(-1)]).toEqual([7, 7]);
+    expect(sums.every(Number.isFinite)).toBe(true);
+    expect(kernels.gram(x, r, x, r, n)).toEqual(kernels.gram(x.slice(), r, x.slice(), r, n));
+    expect(kernels.transpose(x, r, n)).toEqual(kernels.transpose(x.slice(), r, n));
+  });
+
+  it('invert: X⁻¹, and the sign of its determinant', () => {
+    for (const r of [1, 2, 3, 8, 9, 16, 30, 64]) {
+      const x = Float64Array.from({ length: r * r }, () => random.normal());
+      const inverse = x.slice();
+      expect(kernels.invert(inverse, r)).toBe(orientation(x, r));
+      const product = multiply(x, inverse, r, r, r);
+      product.forEach((value, at) =>
+        expect(Math.abs(value - (at % (r + 1) === 0 ? 1 : 0))).toBeLessThan(1e-9),
+      );
+      expect(kernels.invert(new Float64Array(r * r), r)).toBe(0);
+    }
   });
 });
 
@@ -71,6 +140,40 @@ describe('kernels in WebAssembly, against JavaScript', () => {
     wasm.addProduct(one, 0.7, c, p, x, m, n);
     jsKernels.addProduct(two, 0.7, c, p, x, m, n);
     expect(off(one, two, m)).toBeLessThan(1e-13);
+  });
+
+  it.each([
+    [4, 4096],
+    [16, 4096],
+    [17, 1001],
+    [64, 2053],
+    [130, 130],
+  ])('rotated, %i × %i: the same to 1e-6, sums to 2⁻²⁵ √r of them', (r, n) => {
+    const random = Random.of('rotated', r, n);
+    const [one, two] = [new Float64Array(r * n), new Float64Array(r * n)];
+    for (let silo = 0; silo < 20; silo++) {
+      const x = normals(random, r * n);
+      const rotation = randomRotation(r, random);
+      for (const [kernels, sum] of [
+        [wasmKernels(), one],
+        [jsKernels, two],
+      ] as const)
+        // prettier-ignore
+        kernels.addRotated(sum, 1 / 20, rotation, r, x, n);
+    }
+    const off = one.map((value, i) => value - two[i]!);
+    expect(off.reduce((most, value) => Math.max(most, Math.abs(value)), 0)).toBeLessThan(1e-6);
+    expect(norm(off) / norm(two)).toBeLessThan(2 ** -25 * Math.sqrt(r));
+  });
+
+  it('inverts to the same bits', () => {
+    const random = Random.of('invert');
+    for (const r of [8, 13, 64]) {
+      const x = Float64Array.from({ length: r * r }, () => random.normal());
+      const [one, two] = [x.slice(), x.slice()];
+      expect(wasmKernels().invert(one, r)).toBe(jsKernels.invert(two, r));
+      expect(one).toEqual(two);
+    }
   });
 
   it('are what is used, and hold no NaN of an earlier call', () => {

@@ -1,12 +1,17 @@
-// The kernels of src/align/kernels.ts in AssemblyScript: float32 in, products and sums in float64, two lanes at a time.
-// `npm run kernels` compiles this into kernels-binary.ts. Pointers are byte offsets; rows begin `stride` elements apart, a
-// multiple of 4, and are filled up with zeros to it. Counts of rows are multiples of 4 too, the last ones of any content.
-
-/** Two float32 as float64. */
+// The kernels of src/align/kernels.ts in AssemblyScript, with 128-bit SIMD (not relaxed SIMD, whose results depend on the machine).
+// `npm run kernels` compiles this into kernels-binary.ts. Pointers are byte offsets. Rows of float32 begin `stride` elements apart, a
+// multiple of 4, and are filled up with zeros to a multiple of as many columns as a step takes. Counts of rows are multiples of 4
+// where it is said; the last ones may hold anything. "Panels" hold four rows or columns side by side, so that a step reads what it needs
+// in one place.
 
 @inline
-function two(at: usize): v128 {
-  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+function low(x: v128): v128 {
+  return f64x2.promote_low_f32x4(x);
+}
+
+@inline
+function high(x: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f64>(x, x, 1, 0));
 }
 
 @inline
@@ -14,121 +19,244 @@ function dot(sum: v128, x: v128, y: v128): v128 {
   return f64x2.add(sum, f64x2.mul(x, y));
 }
 
-/** Four rows (float32, `row` bytes apart) as one panel: column after column, four float64 each. */
-@inline
-function pack(rows: usize, row: usize, panel: usize): void {
-  const r1 = rows + row;
-  const r2 = r1 + row;
-  const r3 = r2 + row;
-  for (let l: usize = 0; l < row; l += 8) {
-    const a = two(rows + l);
-    const b = two(r1 + l);
-    const c = two(r2 + l);
-    const d = two(r3 + l);
-    v128.store(panel, v128.shuffle<f64>(a, b, 0, 2));
-    v128.store(panel + 16, v128.shuffle<f64>(c, d, 0, 2));
-    v128.store(panel + 32, v128.shuffle<f64>(a, b, 1, 3));
-    v128.store(panel + 48, v128.shuffle<f64>(c, d, 1, 3));
-    panel += 64;
-  }
-}
-
-/**
- * result (m × p, float64) += X Yᵀ for X (m × stride) and Y (p × stride), float32; m and p multiples of 4. `panels` is room for
- * (m + 4) × stride float64.
- */
-export function gram(x: usize, m: i32, y: usize, p: i32, stride: i32, result: usize, panels: usize): void {
-  const row = <usize>stride << 2;
-  const out = <usize>p << 3;
-  const size = <usize>stride << 5; // of a panel of four rows
-  for (let i = 0; i < m; i += 4) pack(x + <usize>i * row, row, panels + (<usize>i >> 2) * size);
-  const yPanel = panels + (<usize>m >> 2) * size;
-  for (let j = 0; j < p; j += 4) {
-    pack(y + <usize>j * row, row, yPanel);
-    for (let i = 0; i < m; i += 4) {
-      let at = panels + (<usize>i >> 2) * size;
-      let by = yPanel;
-      let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
-      let t0 = f64x2.splat(0), t1 = f64x2.splat(0), t2 = f64x2.splat(0), t3 = f64x2.splat(0);
-      for (const end = at + size; at < end; at += 32) {
-        const a = v128.load(by);
-        const b = v128.load(by, 16);
-        let w = v128.load64_splat(at);
-        s0 = dot(s0, w, a);
-        t0 = dot(t0, w, b);
-        w = v128.load64_splat(at, 8);
-        s1 = dot(s1, w, a);
-        t1 = dot(t1, w, b);
-        w = v128.load64_splat(at, 16);
-        s2 = dot(s2, w, a);
-        t2 = dot(t2, w, b);
-        w = v128.load64_splat(at, 24);
-        s3 = dot(s3, w, a);
-        t3 = dot(t3, w, b);
-        by += 32;
-      }
-      let to = result + <usize>i * out + (<usize>j << 3);
-      addTo(to, s0);
-      addTo(to + 16, t0);
-      to += out;
-      addTo(to, s1);
-      addTo(to + 16, t1);
-      to += out;
-      addTo(to, s2);
-      addTo(to + 16, t2);
-      to += out;
-      addTo(to, s3);
-      addTo(to + 16, t3);
-    }
-  }
-}
-
 @inline
 function addTo(at: usize, sum: v128): void {
   v128.store(at, f64x2.add(v128.load(at), sum));
 }
 
-/** target (p × stride, float64) += Cᵀ X for C (m × p, float64) and X (m × stride, float32); p a multiple of 4. */
-export function addProduct(target: usize, c: usize, p: i32, x: usize, m: i32, stride: i32): void {
+/** 4 × 4 float64 at `to`, rows `out` bytes apart, += Σ over the steps of (four of `left`) × (four of `right`); both float64 panels. */
+@inline
+function addTile(left: usize, leftEnd: usize, right: usize, to: usize, out: usize): void {
+  let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
+  let t0 = f64x2.splat(0), t1 = f64x2.splat(0), t2 = f64x2.splat(0), t3 = f64x2.splat(0);
+  for (; left < leftEnd; left += 32) {
+    const a = v128.load(right);
+    const b = v128.load(right, 16);
+    let w = v128.load64_splat(left);
+    s0 = dot(s0, w, a);
+    t0 = dot(t0, w, b);
+    w = v128.load64_splat(left, 8);
+    s1 = dot(s1, w, a);
+    t1 = dot(t1, w, b);
+    w = v128.load64_splat(left, 16);
+    s2 = dot(s2, w, a);
+    t2 = dot(t2, w, b);
+    w = v128.load64_splat(left, 24);
+    s3 = dot(s3, w, a);
+    t3 = dot(t3, w, b);
+    right += 32;
+  }
+  addTo(to, s0);
+  addTo(to + 16, t0);
+  to += out;
+  addTo(to, s1);
+  addTo(to + 16, t1);
+  to += out;
+  addTo(to, s2);
+  addTo(to + 16, t2);
+  to += out;
+  addTo(to, s3);
+  addTo(to + 16, t3);
+}
+
+/** Four rows (float32, `row` bytes apart, `width` bytes long) as one float64 panel. */
+function packRows(rows: usize, row: usize, width: usize, panel: usize): void {
+  const r1 = rows + row;
+  const r2 = r1 + row;
+  const r3 = r2 + row;
+  for (let l: usize = 0; l < width; l += 16) {
+    const a = v128.load(rows + l);
+    const b = v128.load(r1 + l);
+    const c = v128.load(r2 + l);
+    const d = v128.load(r3 + l);
+    let ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+    let cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+    v128.store(panel, low(ab));
+    v128.store(panel, low(cd), 16);
+    v128.store(panel, high(ab), 32);
+    v128.store(panel, high(cd), 48);
+    ab = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+    cd = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+    v128.store(panel, low(ab), 64);
+    v128.store(panel, low(cd), 80);
+    v128.store(panel, high(ab), 96);
+    v128.store(panel, high(cd), 112);
+    panel += 128;
+  }
+}
+
+/**
+ * result (m × p, float64) += X Yᵀ over `columns` columns of X (m × stride) and Y (p × stride), float32; m, p and columns multiples
+ * of 4. `panels` is room for (m + 4) × columns float64.
+ */
+export function gram(
+  x: usize,
+  m: i32,
+  y: usize,
+  p: i32,
+  stride: i32,
+  columns: i32,
+  result: usize,
+  panels: usize,
+): void {
   const row = <usize>stride << 2;
-  const out = <usize>stride << 3;
-  const next = <usize>p << 3;
-  for (let j = 0; j < p; j += 4) {
-    for (let l = 0; l < stride; l += 4) {
-      let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
-      let t0 = f64x2.splat(0), t1 = f64x2.splat(0), t2 = f64x2.splat(0), t3 = f64x2.splat(0);
-      let at = x + (<usize>l << 2);
-      let by = c + (<usize>j << 3);
-      for (let i = 0; i < m; i++) {
-        const a = two(at);
-        const b = two(at + 8);
-        let w = v128.load64_splat(by);
-        s0 = dot(s0, w, a);
-        t0 = dot(t0, w, b);
-        w = v128.load64_splat(by + 8);
-        s1 = dot(s1, w, a);
-        t1 = dot(t1, w, b);
-        w = v128.load64_splat(by + 16);
-        s2 = dot(s2, w, a);
-        t2 = dot(t2, w, b);
-        w = v128.load64_splat(by + 24);
-        s3 = dot(s3, w, a);
-        t3 = dot(t3, w, b);
-        at += row;
-        by += next;
-      }
-      let to = target + <usize>j * out + (<usize>l << 3);
-      addTo(to, s0);
-      addTo(to + 16, t0);
-      to += out;
-      addTo(to, s1);
-      addTo(to + 16, t1);
-      to += out;
-      addTo(to, s2);
-      addTo(to + 16, t2);
-      to += out;
-      addTo(to, s3);
-      addTo(to + 16, t3);
+  const width = <usize>columns << 2;
+  const out = <usize>p << 3;
+  const size = <usize>columns << 5; // of a panel
+  const yPanel = panels + (<usize>m >> 2) * size;
+  for (let at = panels; at < yPanel; at += size) {
+    packRows(x, row, width, at);
+    x += row << 2;
+  }
+  for (let j: usize = 0; j < out; j += 32) {
+    packRows(y, row, width, yPanel);
+    y += row << 2;
+    let to = result + j;
+    for (let at = panels; at < yPanel; at += size) {
+      addTile(at, at + size, yPanel, to, out);
+      to += out << 2;
     }
+  }
+}
+
+/**
+ * target (p × stride, float64) += Cᵀ X over `columns` columns of X (m × stride, float32); C (m × p, float64) as panels of four columns
+ * each, p and columns multiples of 4. `slice` is room for m × 4 float64.
+ */
+export function addProduct(
+  target: usize,
+  c: usize,
+  p: i32,
+  x: usize,
+  m: i32,
+  stride: i32,
+  columns: i32,
+  slice: usize,
+): void {
+  const row = <usize>stride << 2;
+  const out = row << 1;
+  const size = <usize>m << 5; // of a panel
+  const cEnd = c + (<usize>p >> 2) * size;
+  for (const end = target + (<usize>columns << 3); target < end; target += 32) {
+    let from = x;
+    for (let at = slice; at < slice + size; at += 32) {
+      const four = v128.load(from);
+      v128.store(at, low(four));
+      v128.store(at, high(four), 16);
+      from += row;
+    }
+    let to = target;
+    for (let by = c; by < cEnd; by += size) {
+      addTile(by, by + size, slice, to, out);
+      to += out << 2;
+    }
+    x += 16;
+  }
+}
+
+@inline
+function dot4(sum: v128, x: v128, y: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(x, y));
+}
+
+/** Eight float64 at `at` += weight × (four of `a`, four of `b`). */
+@inline
+function addEight(at: usize, weight: v128, a: v128, b: v128): void {
+  v128.store(at, dot(v128.load(at), weight, low(a)));
+  v128.store(at, dot(v128.load(at, 16), weight, high(a)), 16);
+  v128.store(at, dot(v128.load(at, 32), weight, low(b)), 32);
+  v128.store(at, dot(v128.load(at, 48), weight, high(b)), 48);
+}
+
+/**
+ * target (p × stride, float64) += weight · Cᵀ X over `columns` columns of X (m × stride), with Cᵀ X in float32; C (m × p, float32) as
+ * panels of four columns each, p a multiple of 4, columns of 8. `slice` is room for m × 8 float32.
+ */
+export function addRotated(
+  target: usize,
+  weight: f64,
+  c: usize,
+  p: i32,
+  x: usize,
+  m: i32,
+  stride: i32,
+  columns: i32,
+  slice: usize,
+): void {
+  const row = <usize>stride << 2;
+  const out = row << 1;
+  const sliceEnd = slice + (<usize>m << 5);
+  const share = f64x2.splat(weight);
+  for (const end = target + (<usize>columns << 3); target < end; target += 64) {
+    let from = x;
+    for (let at = slice; at < sliceEnd; at += 32) {
+      v128.store(at, v128.load(from));
+      v128.store(at, v128.load(from, 16), 16);
+      from += row;
+    }
+    x += 32;
+    let by = c;
+    let to = target;
+    for (let j = 0; j < p; j += 4) {
+      let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+      let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+      for (let at = slice; at < sliceEnd; at += 32) {
+        const a = v128.load(at);
+        const b = v128.load(at, 16);
+        let w = v128.load32_splat(by);
+        s0 = dot4(s0, w, a);
+        t0 = dot4(t0, w, b);
+        w = v128.load32_splat(by, 4);
+        s1 = dot4(s1, w, a);
+        t1 = dot4(t1, w, b);
+        w = v128.load32_splat(by, 8);
+        s2 = dot4(s2, w, a);
+        t2 = dot4(t2, w, b);
+        w = v128.load32_splat(by, 12);
+        s3 = dot4(s3, w, a);
+        t3 = dot4(t3, w, b);
+        by += 16;
+      }
+      addEight(to, share, s0, t0);
+      to += out;
+      addEight(to, share, s1, t1);
+      to += out;
+      addEight(to, share, s2, t2);
+      to += out;
+      addEight(to, share, s3, t3);
+      to += out;
+    }
+  }
+}
+
+/** result (columns × rows) = Xᵀ of X (rows × columns), float32, both counts multiples of 4, nothing between the rows. */
+export function transpose(result: usize, x: usize, rows: i32, columns: i32): void {
+  const row = <usize>columns << 2;
+  const next = <usize>rows << 2;
+  for (let i: usize = 0; i < next; i += 16) {
+    let to = result + i;
+    for (let l: usize = 0; l < row; l += 16) {
+      let at = x + l;
+      const a = v128.load(at);
+      at += row;
+      const b = v128.load(at);
+      at += row;
+      const c = v128.load(at);
+      at += row;
+      const d = v128.load(at);
+      let ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
+      let cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
+      v128.store(to, v128.shuffle<f64>(ab, cd, 0, 2));
+      to += next;
+      v128.store(to, v128.shuffle<f64>(ab, cd, 1, 3));
+      to += next;
+      ab = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+      cd = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+      v128.store(to, v128.shuffle<f64>(ab, cd, 0, 2));
+      to += next;
+      v128.store(to, v128.shuffle<f64>(ab, cd, 1, 3));
+      to += next;
+    }
+    x += row << 2;
   }
 }
