@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AdapterVersion } from '../../src/api/types.js';
+import type { AdapterVersion, RunDetail } from '../../src/api/types.js';
 import { hasChromium, openBrowser, seriousFindings, type Browser } from './support/chromium.js';
 import { Federation } from './support/federation.js';
 
@@ -65,6 +65,18 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     expect(await federation.api('/runs')).toEqual([]);
     await page.getByLabel('Name', { exact: true }).fill('triage');
     await page.getByLabel('Rounds', { exact: true }).fill('4');
+    await page.getByText('Late updates, and rounds that wait for nobody').click();
+    expect(await page.getByLabel('Versions old at most').isDisabled()).toBe(true);
+    await page.getByText('no update counts late').first().waitFor();
+    await page.getByLabel('Late updates', { exact: true }).selectOption('carry');
+    await page.getByLabel('Versions old at most').fill('0');
+    await page.getByText('1 field to mend').waitFor();
+    await page.getByLabel('Mode').selectOption('async');
+    expect(await page.getByLabel('Late updates', { exact: true }).isDisabled()).toBe(true);
+    await page.getByText('in asynchronous rounds no update is late').waitFor();
+    await page.getByLabel('Mode').selectOption('sync');
+    await page.getByLabel('Versions old at most').fill('2');
+    await page.getByLabel('Share of a silo’s time').fill('2.5');
     await page.getByText('Parameters trained').waitFor();
     await page.getByRole('button', { name: 'Start the run' }).click();
     await page.getByRole('heading', { name: /triage/, level: 1 }).waitFor();
@@ -75,6 +87,10 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     await page.locator('h1 .badge', { hasText: 'finished' }).waitFor({ timeout: 60_000 });
     await page.locator('.glance .huge', { hasText: /4\s*\/ 4/ }).waitFor();
     expect(await page.evaluate('window.notLoadedAgain')).toBe(true);
+    expect((await federation.api<RunDetail>('/runs/triage')).spec).toMatchObject({
+      share: 2.5,
+      rounds: { mode: 'sync', late: 'carry', staleness: { max: 2 } },
+    });
   });
 
   it('draws what rounds brought, and says it in words and tables too', async () => {

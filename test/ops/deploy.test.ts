@@ -6,6 +6,7 @@ import { clientConfigSchema } from '../../src/client/config.js';
 import { coordinatorFileSchema } from '../../src/cli/commands/coordinator.js';
 import { settingsOf } from '../../src/cli/config/settings.js';
 import { repoPath } from '../support/repo.js';
+import { kustomizationSchema } from './support/kustomization.js';
 import { hasTool, runTool } from './support/tools.js';
 
 interface Service {
@@ -148,7 +149,8 @@ describe('Kubernetes manifests', () => {
       expect(document.errors).toEqual([]);
       return document.toJS() as Manifest;
     });
-  const { resources } = load('kustomization.yaml')[0] as unknown as { resources: readonly string[] };
+  const [kustomization] = load('kustomization.yaml');
+  const { namespace, resources, images = [] } = kustomizationSchema.parse(kustomization);
   const all = resources.flatMap(load);
   const one = (kind: string): Record<string, never> => all.find((each) => each.kind === kind) as never;
 
@@ -159,6 +161,27 @@ describe('Kubernetes manifests', () => {
       expect(apiVersion).toMatch(/^(v1|apps\/v1|networking\.k8s\.io\/v1)$/);
       expect(metadata?.name).toMatch(/^fedrot/);
     }
+  });
+  test('kustomization.yaml changes what is there: its namespace is made, its images are run', () => {
+    const made = all.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata?.name);
+    expect(made).toEqual([namespace]);
+    const text = resources.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n');
+    const run = [...text.matchAll(/^\s*(?:- )?image: ["']?([^\s"':@]+)/gm)].map(([, image]) => image);
+    expect(run.length).toBeGreaterThan(0);
+    for (const { name } of images) expect(run).toContain(name);
+  });
+  test('a slip in kustomization.yaml is found', () => {
+    const issues = (changes: object): readonly string[] => {
+      const parsed = kustomizationSchema.safeParse({ ...kustomization, ...changes });
+      return parsed.success
+        ? []
+        : parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`);
+    };
+    expect(issues({})).toEqual([]);
+    expect(issues({ resource: ['x.yaml'] }).join()).toContain('resource');
+    expect(issues({ commonLabels: { app: 'fedrot' } }).join()).toContain('commonLabels');
+    expect(issues({ images: [{ name: 'fedrot-coordinator', tag: '1' }] }).join()).toContain('tag');
+    expect(issues({ kind: 'Kustomisation' }).join()).toContain('kind');
   });
   test('services, set and policy select the same pods, and ports and probes meet', () => {
     const { spec } = one('StatefulSet') as unknown as {

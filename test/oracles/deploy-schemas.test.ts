@@ -14,7 +14,7 @@ const VERSIONS = ['1.27', '1.37'];
 type Tree = Record<string, unknown>;
 
 const folder = repoPath('deploy/kubernetes');
-// kustomization.yaml is read by kubectl itself and is no resource of the cluster.
+// kustomization.yaml is read by kubectl itself and is no resource of the cluster: test/ops/deploy.test.ts judges it.
 const resources = readdirSync(folder)
   .filter((name) => name !== 'kustomization.yaml')
   .flatMap((name) => parseAllDocuments(readFileSync(join(folder, name), 'utf8')))

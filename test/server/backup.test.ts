@@ -1,60 +1,29 @@
 import { appendFileSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'libsql';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { backup } from '../../src/server/backup/backup.js';
 import { checkData } from '../../src/server/backup/check-data.js';
 import { restore } from '../../src/server/backup/restore.js';
-import { FakeSilo } from './support/fake-silo.js';
-import {
-  createRun,
-  factors,
-  pushBundle,
-  removeFolder,
-  specOf,
-  startTestCoordinator,
-  tempFolder,
-  untilRun,
-  type TestCoordinator,
-} from './support/harness.js';
+import { createRun, specOf, untilRun } from './support/harness.js';
+import { siloGroup } from './support/silo-group.js';
 
 const NAMES = ['a', 'b'];
 const SPEC = specOf({ rounds: { count: 2, minSilos: 2, deadlineMs: 60_000 } });
 
+const group = siloGroup(NAMES);
 let home: string;
 let data: string;
-let coordinator: TestCoordinator;
-let silos: FakeSilo[] = [];
 
 beforeEach(async () => {
-  home = await tempFolder();
+  home = group.folder;
   data = join(home, 'data');
-  coordinator = await startTestCoordinator(data);
-  await pushBundle(coordinator.admin);
-  await joinAll();
+  await group.setUp({}, data);
 });
-afterEach(async () => {
-  leave();
-  await coordinator.close();
-  await removeFolder(home);
-});
-
-async function joinAll(): Promise<void> {
-  silos = await Promise.all(NAMES.map((name) => new FakeSilo(name, coordinator.address).join()));
-}
-
-function leave(): void {
-  for (const silo of silos.splice(0)) silo.close();
-}
-
-async function submit(name: string, round: number): Promise<void> {
-  const silo = silos.find((candidate) => candidate.name === name);
-  await silo?.submit(await silo.task(round), factors(name.charCodeAt(0) * 10 + round));
-}
 
 async function finish(runId: string): Promise<string[]> {
-  await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'done');
-  const { adapters } = await coordinator.admin.listAdapters({ runId });
+  await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
+  const { adapters } = await group.coordinator.admin.listAdapters({ runId });
   return adapters.map(({ sha256 }) => sha256.toString('hex'));
 }
 
@@ -63,9 +32,9 @@ const problems = async (folder: string): Promise<string[]> =>
 
 /** One round published, one update of the second in hand. */
 async function halfway(): Promise<string> {
-  const runId = await createRun(coordinator.admin, SPEC);
-  for (const name of NAMES) await submit(name, 1);
-  await submit('a', 2);
+  const runId = await createRun(group.coordinator.admin, SPEC);
+  for (const name of NAMES) await group.submit(name, 1);
+  await group.submit('a', 2);
   return runId;
 }
 
@@ -76,21 +45,20 @@ describe('a backup of a running coordinator', { timeout: 120_000 }, () => {
     const record = await backup(data, target, 5);
     expect(record.createdMs).toBe(5);
     expect(existsSync(`${target}.partial`)).toBe(false);
-    await submit('b', 2);
+    await group.submit('b', 2);
     const expected = await finish(runId);
-    leave();
-    await coordinator.close();
+    await group.stop();
 
     const restored = join(home, 'restored');
     await restore(target, restored);
     expect(await problems(restored)).toEqual([]);
-    coordinator = await startTestCoordinator(restored);
-    await joinAll();
-    expect((await coordinator.admin.getRun({ runId })).silos).toMatchObject([
+    await group.start({}, restored);
+    await group.join();
+    expect((await group.coordinator.admin.getRun({ runId })).silos).toMatchObject([
       { state: 'done' },
       { state: 'assigned' },
     ]);
-    await submit('b', 2);
+    await group.submit('b', 2);
     expect(await finish(runId)).toEqual(expected);
     expect(await problems(restored)).toEqual([]);
   });
@@ -142,8 +110,7 @@ describe('the check of a data folder', () => {
 
   it('names what was changed: files, manifests, the audit log, bundles', async () => {
     const runId = await halfway();
-    leave();
-    await coordinator.close();
+    await group.stop();
     const [tensor = ''] = readdirSync(join(data, 'tensors')).filter((name) => name.endsWith('.safetensors'));
     appendFileSync(join(data, 'tensors', tensor), 'x');
     const manifest = join(data, 'evidence', runId, 'round-000001.json');
@@ -157,13 +124,12 @@ describe('the check of a data folder', () => {
     expect(found).toContain(`manifests: run ${runId} round 1`);
     expect(found).toContain('audit: line');
     expect(found).toContain('model.onnx was changed');
-    coordinator = await startTestCoordinator(join(home, 'other'));
+    await group.start({}, join(home, 'other'));
   });
 
   it('says that a database is damaged, and what is missing', async () => {
     const runId = await halfway();
-    leave();
-    await coordinator.close();
+    await group.stop();
     const path = join(data, 'fedrot.sqlite');
     const database = new Database(path);
     database.exec(`DELETE FROM adapters WHERE version = 0`);
@@ -174,6 +140,6 @@ describe('the check of a data folder', () => {
     bytes.fill(0x5a, 4096, bytes.length);
     writeFileSync(path, bytes);
     expect((await problems(data))[0]).toMatch(/^database: /);
-    coordinator = await startTestCoordinator(join(home, 'other'));
+    await group.start({}, join(home, 'other'));
   });
 });

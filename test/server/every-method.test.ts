@@ -2,25 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { instructions } from '../../src/align/methods.js';
 import { manifestOf, replayRound } from '../../src/cli/audit/replay.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { encodeTensorFile } from '../../src/tensor/encode-file.js';
 import { writeTensorFile } from '../../src/tensor/write-file.js';
 import { CASES, reference, updateOf, type Aggregation } from './support/every-method.js';
-import { FakeSilo } from './support/fake-silo.js';
-import {
-  createRun,
-  factors,
-  pushBundle,
-  removeFolder,
-  specOf,
-  startTestCoordinator,
-  tempFolder,
-  untilRun,
-  type TestCoordinator,
-} from './support/harness.js';
+import { createRun, factors, specOf, untilRun } from './support/harness.js';
+import { siloGroup } from './support/silo-group.js';
 
 /** Real rounds over real sockets give what src/align itself computes, whatever the order of arrival, through a restart in the middle. */
 const SILOS = [
@@ -31,42 +21,21 @@ const SILOS = [
 const ROUNDS = 3;
 const SEED = 5;
 
-let folder: string;
-let coordinator: TestCoordinator;
-let silos: FakeSilo[] = [];
-
-beforeEach(async () => {
-  folder = await tempFolder();
-});
-afterEach(async () => {
-  leave();
-  await coordinator.close();
-  await removeFolder(folder);
-});
-
-const leave = (): void => {
-  for (const silo of silos.splice(0)) silo.close();
-};
-
-async function start(): Promise<void> {
-  coordinator = await startTestCoordinator(folder);
-  await pushBundle(coordinator.admin);
-  silos = await Promise.all(SILOS.map(({ name }) => new FakeSilo(name, coordinator.address).join()));
-}
+const group = siloGroup(SILOS.map(({ name }) => name));
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 async function playRound(runId: string, round: number, published: readonly NamedTensor[]): Promise<void> {
-  const order = [...silos.keys()].sort((x, y) => ((x + round) % 3) - ((y + round) % 3));
+  const order = [...group.silos.keys()].sort((x, y) => ((x + round) % 3) - ((y + round) % 3));
   for (const at of order) {
-    const silo = silos[at]!;
+    const silo = group.silos[at]!;
     const task = await silo.task(round);
     const { instructionsJson } = task.train;
     await silo.submit(task, updateOf(silo.name, round, instructionsJson, published), {
       examples: SILOS[at]!.examples,
     });
   }
-  await untilRun(coordinator.admin, runId, (run) => run.rounds.length >= round);
+  await untilRun(group.coordinator.admin, runId, (run) => run.rounds.length >= round);
 }
 
 describe('every method in real rounds', () => {
@@ -76,19 +45,18 @@ describe('every method in real rounds', () => {
     const initial = factors(1, true);
     const expected = reference(aggregation, initial, SILOS, ROUNDS, SEED, instructionsOf);
 
-    await start();
+    await group.setUp();
     const spec = specOf({ aggregation, seed: SEED, rounds: { count: ROUNDS, minSilos: 3, deadlineMs: 60_000 } });
-    const runId = await createRun(coordinator.admin, spec, initial);
+    const runId = await createRun(group.coordinator.admin, spec, initial);
     await playRound(runId, 1, initial);
     await playRound(runId, 2, expected[0]!.tensors);
     // Round 3 has begun: its state (moments of the optimizer) and what silos merge must be there after a restart.
-    await silos[0]!.task(3);
-    leave();
-    await coordinator.close();
-    await start();
+    await group.silos[0]!.task(3);
+    await group.stop();
+    await group.setUp();
     await playRound(runId, 3, expected[1]!.tensors);
 
-    const { adapters } = await coordinator.admin.listAdapters({ runId });
+    const { adapters } = await group.coordinator.admin.listAdapters({ runId });
     expect(adapters.slice(1).map(({ sha256 }) => hex(sha256))).toEqual(
       expected.map(({ tensors }) => encodeTensorFile(tensors).sha256),
     );
@@ -99,14 +67,14 @@ describe('every method in real rounds', () => {
         merges.map((merge) => merge?.sha256),
       );
       if (merges[1]) {
-        const task = await silos[0]!.task(3);
+        const task = await group.silos[0]!.task(3);
         expect(task.train.merges.map(({ version, sha256 }) => [version, hex(sha256)])).toEqual([
           [1, merges[0]!.sha256],
           [2, merges[1].sha256],
         ]);
         const hash = createHash('sha256');
         let digest = '';
-        for await (const part of silos[0]!.calls.fetchAdapter({ runId, version: 2, part: 'ADAPTER_PART_MERGE' }))
+        for await (const part of group.silos[0]!.calls.fetchAdapter({ runId, version: 2, part: 'ADAPTER_PART_MERGE' }))
           if (part.chunk) hash.update(part.chunk.data);
           else if (part.digest) digest = hex(part.digest.sha256);
         expect(digest).toBe(merges[1].sha256);
@@ -115,23 +83,23 @@ describe('every method in real rounds', () => {
       rmSync(scratch, { recursive: true });
     }
 
-    const { manifests } = await coordinator.admin.listRoundManifests({ runId });
+    const { manifests } = await group.coordinator.admin.listRoundManifests({ runId });
     for (let round = 1; round <= ROUNDS; round++) {
       const manifest = manifestOf(manifests, round);
-      const replayed = replayRound(manifest, (sha256) => join(folder, 'tensors', `${sha256}.safetensors`));
+      const replayed = replayRound(manifest, (sha256) => join(group.folder, 'tensors', `${sha256}.safetensors`));
       expect(replayed).toMatchObject({ computed: replayed.expected, differing: [] });
       expect(manifest.result.state !== undefined).toBe(aggregation.serverOptimizer !== undefined);
     }
-    const run = await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
     expect(run.rounds.map(({ diagnosticsJson }) => JSON.parse(diagnosticsJson) as unknown)).toEqual(
       expected.map(({ diagnostics }) => JSON.parse(JSON.stringify(diagnostics)) as unknown),
     );
   }, 60_000); // prettier-ignore
 
   it('refuses what a method did not ask for, and combinations that do not go', async () => {
-    await start();
+    await group.setUp();
     const create = (aggregation: Aggregation): Promise<string> =>
-      createRun(coordinator.admin, specOf({ aggregation }));
+      createRun(group.coordinator.admin, specOf({ aggregation }));
     await expect(create({ method: 'fedavg' })).rejects.toThrow(/the methods are fedrot/);
     await expect(create({ method: 'flora', serverOptimizer: { kind: 'fedadam' } })).rejects.toThrow(
       /flora leaves no step for a server optimizer/,
@@ -147,12 +115,15 @@ describe('every method in real rounds', () => {
     const trimmed = { combine: { kind: 'trimmed-mean', fraction: 0.4 } } as const;
     await expect(create({ method: 'fedrot', robust: trimmed })).rejects.toThrow(/the round has 3/);
     await create({ method: 'ffa' });
-    const task = await silos[0]!.task(1);
+    const task = await group.silos[0]!.task(1);
     expect(JSON.parse(task.train.instructionsJson)).toEqual({ train: 'b', share: 'b' });
-    await expect(silos[0]!.submit(task, factors(3))).rejects.toThrow(/lora_A/);
-    const state = silos[0]!.calls.fetchAdapter({ runId: task.train.runId, part: 'ADAPTER_PART_STATE' });
+    await expect(group.silos[0]!.submit(task, factors(3))).rejects.toThrow(/lora_A/);
+    const state = group.silos[0]!.calls.fetchAdapter({ runId: task.train.runId, part: 'ADAPTER_PART_STATE' });
     await expect(state[Symbol.asyncIterator]().next()).rejects.toThrow(/coordinator's own/);
-    const merge = coordinator.admin.fetchAdapter({ runId: task.train.runId, part: 'ADAPTER_PART_MERGE' });
+    const merge = group.coordinator.admin.fetchAdapter({
+      runId: task.train.runId,
+      part: 'ADAPTER_PART_MERGE',
+    });
     await expect(merge[Symbol.asyncIterator]().next()).rejects.toThrow(/no merge file/);
   });
 });

@@ -1,73 +1,34 @@
 import { copyFileSync, existsSync, readdirSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
 import { aggregateInWorker, type Aggregate } from '../../src/server/aggregation/run-aggregation.js';
-import { FakeSilo } from './support/fake-silo.js';
 import {
   createRun,
-  factors,
   fetchAdapter,
   getRun,
   pushBundle,
   removeFolder,
   specOf,
-  startTestCoordinator,
-  tempFolder,
   untilRun,
-  type TestCoordinator,
 } from './support/harness.js';
 import { chunksOf, encode } from './support/payload.js';
+import { siloGroup, updateOf } from './support/silo-group.js';
 
 /**
  * A coordinator that stops in each phase of a round and starts again on its data folder must end with the bytes that an
  * undisturbed one ends with. (The kill of a process is tested end to end; here each phase is met for certain.)
  */
 const NAMES = ['a', 'b', 'c'];
-const updateOf = (name: string, round: number) => factors(name.charCodeAt(0) * 10 + round);
 const SPEC = specOf({
   rounds: { count: 2, minSilos: 3, deadlineMs: 60_000 },
   evaluation: { every: 1, timeoutMs: 60_000 },
 });
 
-let folder: string;
-let coordinator: TestCoordinator;
-let silos: FakeSilo[] = [];
-
-beforeEach(async () => {
-  folder = await tempFolder();
-});
-afterEach(async () => {
-  leave();
-  await coordinator.close();
-  await removeFolder(folder);
-});
-
-function leave(): void {
-  for (const silo of silos.splice(0)) silo.close();
-}
-
-async function start(aggregate: Aggregate = aggregateInWorker): Promise<void> {
-  coordinator = await startTestCoordinator(folder, {}, { aggregate });
-}
-
-async function joinAll(): Promise<void> {
-  silos = await Promise.all(NAMES.map((name) => new FakeSilo(name, coordinator.address).join()));
-  silos.push(await new FakeSilo('e', coordinator.address).join('EVALUATOR'));
-}
-
-function siloOf(name: string): FakeSilo {
-  const silo = silos.find((candidate) => candidate.name === name);
-  if (!silo) throw new Error(`no silo ${name}`);
-  return silo;
-}
-
-async function submit(name: string, round: number): Promise<void> {
-  await siloOf(name).submit(await siloOf(name).task(round), updateOf(name, round));
-}
+const group = siloGroup(NAMES, ['e']);
 
 async function score(version: number): Promise<void> {
-  const evaluator = siloOf('e');
+  const evaluator = group.silo('e');
   const { taskId, evaluate } = await evaluator.assignment(
     (task) => task.evaluate?.adapter?.version === version,
   );
@@ -76,27 +37,19 @@ async function score(version: number): Promise<void> {
   await evaluator.calls.submitEvaluation(result);
 }
 
-async function setUp(aggregate?: Aggregate): Promise<string> {
-  await start(aggregate);
-  await pushBundle(coordinator.admin);
-  await joinAll();
-  return createRun(coordinator.admin, SPEC);
-}
-
-async function restart(): Promise<void> {
-  leave();
-  await coordinator.close();
-  await start();
+async function setUp(aggregate: Aggregate = aggregateInWorker): Promise<string> {
+  await group.setUp({ aggregate });
+  return createRun(group.coordinator.admin, SPEC);
 }
 
 async function resultOf(runId: string): Promise<string[]> {
-  const run = await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'done');
+  const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
   expect(run.state).toBe('RUN_STATE_FINISHED');
   expect(run.rounds.map(({ updates }) => updates.map(({ silo }) => silo))).toEqual([NAMES, NAMES]);
   expect(run.evaluations.map(({ version }) => version)).toEqual([0, 1, 2]);
-  const { adapters } = await coordinator.admin.listAdapters({ runId });
+  const { adapters } = await group.coordinator.admin.listAdapters({ runId });
   for (const version of [0, 1, 2])
-    expect((await fetchAdapter(coordinator.admin, runId, version)).length).toBeGreaterThan(0);
+    expect((await fetchAdapter(group.coordinator.admin, runId, version)).length).toBeGreaterThan(0);
   return adapters.map(({ sha256 }) => sha256.toString('hex'));
 }
 
@@ -105,13 +58,12 @@ async function undisturbed(): Promise<string[]> {
   const runId = await setUp();
   await score(0);
   for (const round of [1, 2]) {
-    for (const name of ['c', 'a', 'b']) await submit(name, round);
+    for (const name of ['c', 'a', 'b']) await group.submit(name, round);
     await score(round);
   }
   const result = await resultOf(runId);
-  leave();
-  await coordinator.close();
-  await removeFolder(folder);
+  await group.stop();
+  await removeFolder(group.folder);
   return result;
 }
 
@@ -124,47 +76,46 @@ const never: Aggregate = (_job, signal) =>
 
 describe('a coordinator that is stopped and started again', () => {
   it('while it waits for silos', async () => {
-    await start();
-    await pushBundle(coordinator.admin);
-    const runId = await createRun(coordinator.admin, SPEC);
-    await restart();
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({ phase: 'waiting', round: 0 });
-    await joinAll();
-    await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'collecting');
+    await group.start();
+    await pushBundle(group.coordinator.admin);
+    const runId = await createRun(group.coordinator.admin, SPEC);
+    await group.restart();
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({ phase: 'waiting', round: 0 });
+    await group.join();
+    await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'collecting');
   });
 
   it('while it evaluates, collects, aggregates and publishes: the same adapters as undisturbed', async () => {
     const expected = await undisturbed();
 
     const runId = await setUp(never);
-    await restart(); // evaluating version 0
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({ phase: 'evaluating' });
-    await joinAll();
+    await group.restart(); // evaluating version 0
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({ phase: 'evaluating' });
+    await group.join();
     await score(0);
 
-    await submit('b', 1);
-    const taskId = (await siloOf('a').task(1)).taskId;
-    leave();
-    await coordinator.close();
-    await start(never); // collecting: one update in hand
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({
+    await group.submit('b', 1);
+    const taskId = (await group.silo('a').task(1)).taskId;
+    await group.stop();
+    await group.start({ aggregate: never }); // collecting: one update in hand
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({
       phase: 'collecting',
       silos: [{ state: 'assigned' }, { silo: 'b', state: 'done' }, { state: 'assigned' }],
     });
-    await joinAll();
-    expect((await siloOf('a').task(1)).taskId).toBe(taskId);
-    await submit('a', 1);
-    await submit('c', 1);
-    expect(siloOf('b').received).toEqual([]); // never asked again for what was accepted
+    await group.join();
+    expect((await group.silo('a').task(1)).taskId).toBe(taskId);
+    await group.submit('a', 1);
+    await group.submit('c', 1);
+    expect(group.silo('b').received).toEqual([]); // never asked again for what was accepted
 
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({ phase: 'aggregating' });
-    await restart(); // aggregating, with nothing written
-    await joinAll();
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({ phase: 'aggregating' });
+    await group.restart(); // aggregating, with nothing written
+    await group.join();
     await score(1);
 
     // Killed between the file and the transaction: the file is there, the version is not.
-    await coordinator.close();
-    leave();
+    await group.coordinator.close();
+    group.leave();
     let written = '';
     const fileOnly: Aggregate = async (job, signal) => {
       const { sha256 } = await aggregateInWorker(job, signal);
@@ -172,13 +123,13 @@ describe('a coordinator that is stopped and started again', () => {
       written = sha256;
       return never(job, signal);
     };
-    await start(fileOnly);
-    await joinAll();
-    for (const name of NAMES) await submit(name, 2);
+    await group.start({ aggregate: fileOnly });
+    await group.join();
+    for (const name of NAMES) await group.submit(name, 2);
     await expect.poll(() => written, { timeout: 10_000 }).toBe(expected[2]);
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({ phase: 'aggregating', round: 2 });
-    await restart();
-    await joinAll();
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({ phase: 'aggregating', round: 2 });
+    await group.restart();
+    await group.join();
     await score(2);
     expect(await resultOf(runId)).toEqual(expected);
   });
@@ -186,7 +137,7 @@ describe('a coordinator that is stopped and started again', () => {
   it('in the middle of an upload: it continues from what is durable', async () => {
     await setUp();
     await score(0);
-    const silo = siloOf('a');
+    const silo = group.silo('a');
     const task = await silo.task(1);
     const encoded = encode(updateOf('a', 1));
     const upload = silo.calls.submitUpdate(
@@ -197,25 +148,30 @@ describe('a coordinator that is stopped and started again', () => {
       })(),
     );
     upload.catch(() => undefined);
-    await expect.poll(() => coordinator.metric('fedrot_received_bytes_total{kind="update"}')).toBe(8192);
-    await restart();
-    await joinAll();
+    await expect
+      .poll(() => group.coordinator.metric('fedrot_received_bytes_total{kind="update"}'))
+      .toBe(8192);
+    await group.restart();
+    await group.join();
     const { runId } = task.train;
-    const { durableBytes } = await siloOf('a').calls.getUploadStatus({
+    const { durableBytes } = await group.silo('a').calls.getUploadStatus({
       runId,
       round: 1,
       silo: 'a',
       sha256: encoded.sha256,
     });
     expect(durableBytes).toBe(8192);
-    await siloOf('a').submit(await siloOf('a').task(1), updateOf('a', 1), { offset: durableBytes });
-    expect((await getRun(coordinator.admin, runId)).silos[0]).toMatchObject({ silo: 'a', state: 'done' });
+    await group.silo('a').submit(await group.silo('a').task(1), updateOf('a', 1), { offset: durableBytes });
+    expect((await getRun(group.coordinator.admin, runId)).silos[0]).toMatchObject({
+      silo: 'a',
+      state: 'done',
+    });
   });
 
   it('lets an upload under way finish, and takes no new one', async () => {
     const runId = await setUp();
     await score(0);
-    const silo = siloOf('a');
+    const silo = group.silo('a');
     const task = await silo.task(1);
     let go: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
@@ -230,31 +186,41 @@ describe('a coordinator that is stopped and started again', () => {
         yield* rest.slice(1);
       })(),
     );
-    await expect.poll(() => coordinator.metric('fedrot_received_bytes_total{kind="update"}')).toBe(4096);
-    const closing = coordinator.close();
-    expect((await coordinator.http('/readyz')).status).toBe(503);
-    await expect(siloOf('b').submit(await siloOf('b').task(1), updateOf('b', 1))).rejects.toMatchObject({
+    await expect
+      .poll(() => group.coordinator.metric('fedrot_received_bytes_total{kind="update"}'))
+      .toBe(4096);
+    const closing = group.coordinator.close();
+    expect((await group.coordinator.http('/readyz')).status).toBe(503);
+    await expect(
+      group.silo('b').submit(await group.silo('b').task(1), updateOf('b', 1)),
+    ).rejects.toMatchObject({
       code: 'unavailable',
     });
     go();
     expect(await upload).toMatchObject({ alreadyKnown: false });
     await closing;
-    leave();
-    await start();
-    expect((await getRun(coordinator.admin, runId)).silos[0]).toMatchObject({ silo: 'a', state: 'done' });
+    group.leave();
+    await group.start();
+    expect((await getRun(group.coordinator.admin, runId)).silos[0]).toMatchObject({
+      silo: 'a',
+      state: 'done',
+    });
   });
 
   it('with a damaged update in its spool: the run fails and says why, nothing is published', async () => {
     const runId = await setUp(never);
     await score(0);
-    for (const name of NAMES) await submit(name, 1);
-    leave();
-    await coordinator.close();
-    const file = join(folder, 'tensors', `${encode(updateOf('b', 1)).sha256.toString('hex')}.safetensors`);
+    for (const name of NAMES) await group.submit(name, 1);
+    await group.stop();
+    const file = join(
+      group.folder,
+      'tensors',
+      `${encode(updateOf('b', 1)).sha256.toString('hex')}.safetensors`,
+    );
     expect(existsSync(file)).toBe(true);
     truncateSync(file, 1000);
-    await start();
-    const run = await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'done');
+    await group.start();
+    const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
     expect(run).toMatchObject({ state: 'RUN_STATE_FAILED', rounds: [] });
     expect(run.reason).toContain('storage_corrupt');
   });
@@ -263,13 +229,13 @@ describe('a coordinator that is stopped and started again', () => {
     const runId = await setUp();
     await score(0);
     for (const round of [1, 2]) {
-      for (const name of NAMES) await submit(name, round);
+      for (const name of NAMES) await group.submit(name, round);
       await score(round);
     }
     await resultOf(runId);
-    const files = readdirSync(join(folder, 'tensors'));
+    const files = readdirSync(join(group.folder, 'tensors'));
     expect(files.filter((name) => name.startsWith('temp-'))).toEqual([]);
     expect(files.filter((name) => name.endsWith('.safetensors'))).toHaveLength(3 + 6);
-    expect(readdirSync(join(folder, 'tensors', 'partial', runId))).toEqual([]);
+    expect(readdirSync(join(group.folder, 'tensors', 'partial', runId))).toEqual([]);
   });
 });

@@ -1,110 +1,70 @@
 import { truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { manifestOf, replayRound } from '../../src/cli/audit/replay.js';
 import { verifyChain } from '../../src/evidence/verify-chain.js';
 import type { RunLogEntry } from '../../src/rpc/gen/fedrot/v1/RunLogEntry.js';
-import { FakeSilo } from './support/fake-silo.js';
-import {
-  createRun,
-  factors,
-  getRun,
-  pushBundle,
-  removeFolder,
-  specOf,
-  startTestCoordinator,
-  tempFolder,
-  untilRun,
-  type TestCoordinator,
-} from './support/harness.js';
+import { createRun, getRun, specOf, untilRun } from './support/harness.js';
+import { siloGroup } from './support/silo-group.js';
 
 /** An operator steers a run while silos work, over real sockets and across restarts. */
 const NAMES = ['a', 'b'];
 const SPEC = specOf({ rounds: { count: 3, minSilos: 2, deadlineMs: 60_000 } });
 
-let folder: string;
-let coordinator: TestCoordinator;
-let silos: FakeSilo[] = [];
-
-beforeEach(async () => {
-  folder = await tempFolder();
-  coordinator = await startTestCoordinator(folder);
-  await pushBundle(coordinator.admin);
-  await joinAll();
-});
-afterEach(async () => {
-  leave();
-  await coordinator.close();
-  await removeFolder(folder);
-});
-
-async function joinAll(): Promise<void> {
-  silos = await Promise.all(NAMES.map((name) => new FakeSilo(name, coordinator.address).join()));
-}
-
-function leave(): void {
-  for (const silo of silos.splice(0)) silo.close();
-}
-
-async function restart(): Promise<void> {
-  leave();
-  await coordinator.close();
-  coordinator = await startTestCoordinator(folder);
-}
-
-async function submit(name: string, round: number): Promise<void> {
-  const silo = silos.find((candidate) => candidate.name === name);
-  await silo?.submit(await silo.task(round), factors(name.charCodeAt(0) * 10 + round));
-}
+const group = siloGroup(NAMES);
+beforeEach(() => group.setUp());
 
 async function playRound(runId: string, round: number): Promise<void> {
-  for (const name of NAMES) await submit(name, round);
-  await untilRun(coordinator.admin, runId, ({ version }) => version >= round);
+  for (const name of NAMES) await group.submit(name, round);
+  await untilRun(group.coordinator.admin, runId, ({ version }) => version >= round);
 }
 
 async function shas(runId: string): Promise<string[]> {
-  const { adapters } = await coordinator.admin.listAdapters({ runId });
+  const { adapters } = await group.coordinator.admin.listAdapters({ runId });
   return adapters.map(({ sha256 }) => sha256.toString('hex'));
 }
 
 async function events(runId: string, afterSeq = 0, minLevel = ''): Promise<RunLogEntry[]> {
-  return (await coordinator.admin.listEvents({ runId, afterSeq, minLevel })).events;
+  return (await group.coordinator.admin.listEvents({ runId, afterSeq, minLevel })).events;
 }
 
 describe('pause and resume', () => {
   it('lets the running round finish, survives a restart, and goes on', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
-    await submit('a', 1);
+    await group.submit('a', 1);
     const paused = await admin.pauseRun({ runId, reason: 'audit' });
     expect(paused).toMatchObject({ paused: true, state: 'RUN_STATE_RUNNING' });
-    await submit('b', 1);
+    await group.submit('b', 1);
     const resting = await untilRun(admin, runId, ({ state }) => state === 'RUN_STATE_PAUSED');
     expect(resting).toMatchObject({ version: 1, reason: 'paused: audit' });
-    await restart();
-    expect(await getRun(coordinator.admin, runId)).toMatchObject({ state: 'RUN_STATE_PAUSED', version: 1 });
-    await joinAll();
-    expect(await coordinator.admin.resumeRun({ runId })).toMatchObject({ paused: false, round: 2 });
+    await group.restart();
+    expect(await getRun(group.coordinator.admin, runId)).toMatchObject({
+      state: 'RUN_STATE_PAUSED',
+      version: 1,
+    });
+    await group.join();
+    expect(await group.coordinator.admin.resumeRun({ runId })).toMatchObject({ paused: false, round: 2 });
     await playRound(runId, 2);
   });
 
   it('with hold keeps what comes, and aggregates it when resumed', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
-    await submit('a', 1);
+    await group.submit('a', 1);
     expect(await admin.pauseRun({ runId, hold: true })).toMatchObject({
       state: 'RUN_STATE_PAUSED',
       deadlineMs: 0,
     });
-    await submit('b', 1);
+    await group.submit('b', 1);
     expect(await getRun(admin, runId)).toMatchObject({ version: 0, phase: 'collecting' });
     await admin.resumeRun({ runId });
     await untilRun(admin, runId, ({ version }) => version === 1);
   });
 
   it('is refused for a run that is over', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
     await admin.stopRun({ runId });
     await expect(admin.pauseRun({ runId })).rejects.toMatchObject({ code: 'run_closed' });
@@ -113,11 +73,11 @@ describe('pause and resume', () => {
 
 describe('rollback', () => {
   it('publishes the old factors as the new version, under the chain of evidence', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
     await playRound(runId, 1);
     await playRound(runId, 2);
-    await submit('a', 3); // will not count
+    await group.submit('a', 3); // will not count
     const rolledBack = await admin.rollbackAdapter({ runId, version: 1, reason: 'round 2 was worse' });
     expect(rolledBack).toMatchObject({ version: 3, totalRounds: 4 });
     expect(rolledBack.rounds[2]).toMatchObject({
@@ -129,10 +89,12 @@ describe('rollback', () => {
     expect(third).toBe(first);
 
     // The next round begins with it, and what silos were told is called off.
-    const silo = silos[0];
+    const silo = group.silos[0];
     expect((await silo?.task(4))?.train.adapter?.version).toBe(3);
     expect(silo?.received.some(({ cancel }) => cancel?.reason.includes('goes back') === true)).toBe(false); // a had delivered
-    expect(silos[1]?.received.some(({ cancel }) => cancel?.reason.includes('goes back') === true)).toBe(true);
+    expect(group.silos[1]?.received.some(({ cancel }) => cancel?.reason.includes('goes back') === true)).toBe(
+      true,
+    );
     await playRound(runId, 4);
     expect(await untilRun(admin, runId, ({ phase }) => phase === 'done')).toMatchObject({ version: 4 });
 
@@ -144,7 +106,7 @@ describe('rollback', () => {
         createPublicKey(new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'pem' })),
       );
     expect(verifyChain(manifests, keys)).toMatchObject({ ok: true, rounds: 4 });
-    const pathOf = (sha256: string) => join(folder, 'tensors', `${sha256}.safetensors`);
+    const pathOf = (sha256: string) => join(group.folder, 'tensors', `${sha256}.safetensors`);
     for (const round of [1, 2, 3, 4]) {
       const { expected, computed } = replayRound(manifestOf(manifests, round), pathOf);
       expect(computed).toBe(expected);
@@ -169,7 +131,7 @@ describe('rollback', () => {
   });
 
   it('works after the end of a run, and refuses what makes no sense', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, specOf({ rounds: { count: 1, minSilos: 2, deadlineMs: 60_000 } }));
     await expect(admin.rollbackAdapter({ runId, version: 0 })).rejects.toMatchObject({
       code: 'precondition_failed',
@@ -183,17 +145,17 @@ describe('rollback', () => {
     });
     const [initial, , again] = await shas(runId);
     expect(again).toBe(initial);
-    await restart();
+    await group.restart();
     expect(await shas(runId)).toHaveLength(3);
-    await joinAll();
+    await group.join();
   });
 
   it('of a file that was damaged publishes nothing and says so', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
     await playRound(runId, 1);
     const [initial] = await shas(runId);
-    truncateSync(join(folder, 'tensors', `${initial}.safetensors`), 100);
+    truncateSync(join(group.folder, 'tensors', `${initial}.safetensors`), 100);
     await expect(admin.rollbackAdapter({ runId, version: 0 })).rejects.toMatchObject({
       code: 'storage_corrupt',
     });
@@ -205,7 +167,7 @@ describe('rollback', () => {
 
 describe('the log of a run', () => {
   it('says what happened, by cursor, across restarts; the watch tells of news', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
     await playRound(runId, 1);
     const before = await events(runId);
@@ -220,32 +182,32 @@ describe('the log of a run', () => {
     ]);
     expect(before.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(await getRun(admin, runId)).toMatchObject({ lastEvent: 7 });
-    await restart();
-    await joinAll();
+    await group.restart();
+    await group.join();
     expect(await events(runId)).toEqual(before);
-    const silo = silos[0];
+    const silo = group.silos[0];
     const { taskId } = (await silo?.task(2)) ?? { taskId: '' };
     await silo?.calls.reportFailure({ silo: 'a', taskId, code: 'data_empty', message: 'no rows left' });
-    await untilRun(coordinator.admin, runId, ({ lastEvent }) => lastEvent > 7);
+    await untilRun(group.coordinator.admin, runId, ({ lastEvent }) => lastEvent > 7);
     const [failed] = await events(runId, 7, 'warn');
     expect(failed).toMatchObject({ kind: 'task.failed', silo: 'a', code: 'data_empty', round: 2 });
-    const page = await coordinator.admin.listEvents({ runId, limit: 3 });
+    const page = await group.coordinator.admin.listEvents({ runId, limit: 3 });
     expect(page.more).toBe(true);
     expect(page.events).toEqual(before.slice(0, 3));
-    await expect(coordinator.admin.listEvents({ runId, minLevel: 'loud' })).rejects.toMatchObject({
+    await expect(group.coordinator.admin.listEvents({ runId, minLevel: 'loud' })).rejects.toMatchObject({
       code: 'option_invalid',
     });
   });
 
   it('a long watch leaves no listeners behind', async () => {
-    const { admin } = coordinator;
+    const { admin } = group.coordinator;
     const runId = await createRun(admin, SPEC);
     const warnings: Error[] = [];
     const note = (warning: Error): void => void warnings.push(warning);
     process.on('warning', note);
     try {
       let seen = 0;
-      const silo = silos[0];
+      const silo = group.silos[0];
       const { taskId } = (await silo?.task(1)) ?? { taskId: '' };
       for await (const _event of admin.watchRun({ runId })) {
         if (++seen > 14) break;

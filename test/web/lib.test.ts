@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { EvaluationPoint, RoundPoint, RunSummary, SiloTask } from '../../src/api/types.js';
 import { ROLES } from '../../src/pki/roles.js';
-import { parseRunSpec } from '../../src/run-spec.js';
 import {
   formatAgo,
   formatBytes,
@@ -15,7 +14,6 @@ import { mergeRuns, mergeSeries, mergeTasks, scoresByVersion } from '../../src/w
 import { mayAct } from '../../src/web/lib/roles.js';
 import { parseRoute, runPath } from '../../src/web/lib/route.js';
 import { rowsInSight } from '../../src/web/lib/rows.js';
-import { EMPTY_FORM, issuesOf, specOfForm, usualTargets } from '../../src/web/lib/run-form.js';
 
 describe('numbers and times', () => {
   it('labels of an axis have the decimals that one of them needs', () => {
@@ -153,46 +151,4 @@ it('offers what a role may do, in the order of the coordinator’s roles', () =>
   for (const [index, role] of ROLES.entries())
     for (const [least, other] of ROLES.entries()) expect(mayAct(role, other)).toBe(index >= least);
   expect(mayAct(null, 'viewer')).toBe(false);
-});
-
-describe('the form of a new run', () => {
-  const bundle = {
-    sha256: 'b'.repeat(64),
-    bytes: 1,
-    complete: true,
-    model: {
-      name: 'm',
-      architecture: 'bert',
-      task: 'text-classification',
-      labels: ['ham', 'spam'],
-      maxTokens: 512,
-      pooling: null,
-      quantizedBits: null,
-      targets: ['query', 'key', 'value'].map((name) => ({ name, modules: 6 })),
-      head: ['classifier'],
-    },
-  };
-  const filled = { ...EMPTY_FORM, name: 'mail', bundle: bundle.sha256, targets: usualTargets(bundle) };
-
-  it('makes a specification that the coordinator takes', async () => {
-    expect(filled.targets).toEqual(['query', 'value']);
-    const spec = specOfForm(
-      { ...filled, more: '{"training":{"schedule":{"kind":"cosine"}},"seed":7}' },
-      bundle,
-    );
-    expect(await issuesOf(spec)).toEqual([]);
-    expect(parseRunSpec(spec)).toMatchObject({
-      seed: 7,
-      rounds: { deadlineMs: 1_800_000 },
-      training: { schedule: { kind: 'cosine' }, batchSize: 16 },
-      lora: { targetModules: ['query', 'value'], modulesToSave: ['classifier'] },
-    });
-  });
-
-  it('says where it is wrong', async () => {
-    const wrong = specOfForm({ ...filled, name: 'A', rank: NaN, more: '{"nothing":1}' }, bundle);
-    const paths = (await issuesOf(wrong)).map(({ path }) => path);
-    expect(paths.sort()).toEqual(['', 'lora.rank', 'name']);
-    expect(() => specOfForm({ ...filled, more: '{' }, bundle)).toThrow(SyntaxError);
-  });
 });

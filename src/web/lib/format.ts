@@ -17,8 +17,8 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-export function formatPercent(ratio: number | null, digits = 1): string {
-  return ratio === null ? NONE : `${(ratio * 100).toFixed(digits)} %`;
+export function formatPercent(ratio: number | null | undefined, digits = 1): string {
+  return typeof ratio !== 'number' ? NONE : `${(ratio * 100).toFixed(digits)} %`;
 }
 
 /** Three or four digits that matter, whatever the size. */

@@ -1,4 +1,5 @@
-import type { EvaluationPoint, RoundPoint, RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
+import type { EvaluationPoint, RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
+import type { ShownRound } from './measured.js';
 
 /** What a page knows, after it was told what is new. Pure. */
 
@@ -10,7 +11,7 @@ export interface RunTasks {
 
 export interface RunPoints {
   readonly run: string;
-  readonly rounds: readonly RoundPoint[];
+  readonly rounds: readonly ShownRound[];
   readonly evaluations: readonly EvaluationPoint[];
 }
 
@@ -38,8 +39,11 @@ export function mergeTasks(known: RunTasks | null, news: StreamEvents['tasks']):
   return { run, round, tasks };
 }
 
-/** Rounds by number, evaluations by version and evaluator: the last word counts. */
-export function mergeSeries(known: RunPoints | null, news: StreamEvents['series']): RunPoints {
+/** Rounds by number, evaluations by version and evaluator: the last word counts, so a round that has been measured since is told again. */
+export function mergeSeries(
+  known: RunPoints | null,
+  news: RunPoints & Pick<StreamEvents['series'], 'whole'>,
+): RunPoints {
   const { run, whole } = news;
   if (whole || known?.run !== run) {
     const { rounds, evaluations } = news;

@@ -1,15 +1,12 @@
 import type { JSX } from 'preact';
-import type { RoundPoint } from '../../api/types.js';
 import { formatPercent } from '../lib/format.js';
+import { knownPoints, pendingRounds, type ShownRound } from '../lib/measured.js';
 import { LineChart } from '../ui/line-chart.tsx';
 
 /** What alignment is for: how far the published adapter is from the exact mean of the updates, against plain averaging and the best possible. */
-export function ErrorChart({ rounds }: { readonly rounds: readonly RoundPoint[] }): JSX.Element {
-  const points = (value: (point: RoundPoint) => number | null): [number, number][] =>
-    rounds.flatMap((point): [number, number][] => {
-      const y = value(point);
-      return y === null ? [] : [[point.round, y]];
-    });
+export function ErrorChart({ rounds }: { readonly rounds: readonly ShownRound[] }): JSX.Element {
+  const points = (value: (round: ShownRound) => number | null | undefined) =>
+    knownPoints(rounds, ({ round }) => round, value);
   return (
     <LineChart
       title="Aggregation error"
@@ -24,6 +21,7 @@ export function ErrorChart({ rounds }: { readonly rounds: readonly RoundPoint[] 
           points: points((point) => point.aggregationErrorBound),
         },
       ]}
+      pending={pendingRounds(rounds)}
       xLabel="round"
       yLabel="of the mean’s norm"
       include={[0]}

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { RunForm } from '../lib/run-form.js';
+import { whyUnused, type FieldName, type RunForm } from '../lib/run-fields.js';
 import { Field } from '../ui/field.tsx';
 
 export type SetField = <K extends keyof RunForm>(key: K, value: RunForm[K]) => void;
@@ -12,77 +12,54 @@ export interface FormContext {
   readonly said: (key: keyof RunForm) => string | undefined;
 }
 
-interface FieldOf extends FormContext {
+type NamesOf<V> = { [K in FieldName]: RunForm[K] extends V ? K : never }[FieldName];
+
+type FormFieldProps = FormContext & {
   readonly label: string;
   readonly hint?: string | undefined;
-}
-
-type KeysOf<V> = { [K in keyof RunForm]: RunForm[K] extends V ? K : never }[keyof RunForm];
-
-export function TextField(
-  props: FieldOf & { readonly name: KeysOf<string>; readonly placeholder?: string },
-): JSX.Element {
-  const { form, set, said, label, hint, name, placeholder } = props;
-  return (
-    <Field label={label} hint={hint} error={said(name)}>
-      {(id, more) => (
-        <input
-          id={id}
-          aria-describedby={more}
-          value={form[name]}
-          placeholder={placeholder}
-          onInput={(event) => set(name, event.currentTarget.value)}
-        />
-      )}
-    </Field>
+} & (
+    | { readonly name: NamesOf<string>; readonly options?: readonly string[]; readonly placeholder?: string }
+    | { readonly name: NamesOf<number>; readonly options?: never; readonly placeholder?: never }
   );
-}
 
-export function NumberField({
-  form,
-  set,
-  said,
-  label,
-  hint,
-  name,
-}: FieldOf & { readonly name: KeysOf<number> }): JSX.Element {
+/** One value of the form: a choice where there are options, else a number or a text. What counts for nothing cannot be filled in, and says why. */
+export function FormField(props: FormFieldProps): JSX.Element {
+  const { form, set, said, label, hint, name, options, placeholder } = props;
   const value = form[name];
+  const unused = whyUnused(form, name);
   return (
-    <Field label={label} hint={hint} error={said(name)}>
-      {(id, more) => (
-        <input
-          id={id}
-          aria-describedby={more}
-          type="number"
-          step="any"
-          value={Number.isNaN(value) ? '' : value}
-          onInput={(event) => set(name, event.currentTarget.valueAsNumber)}
-        />
-      )}
-    </Field>
-  );
-}
-
-export function SelectField(
-  props: FieldOf & { readonly name: KeysOf<string>; readonly options: readonly string[] },
-): JSX.Element {
-  const { form, set, said, label, hint, name, options } = props;
-  return (
-    <Field label={label} hint={hint} error={said(name)}>
-      {(id, more) => (
-        <select
-          id={id}
-          aria-describedby={more}
-          value={form[name]}
-          onInput={(event) => set(name, event.currentTarget.value)}
-        >
-          {options.map((option) => (
-            <option key={option} value={option}>
-              {option}
-            </option>
-          ))}
-        </select>
-      )}
+    <Field label={label} hint={unused ?? hint} error={unused === undefined ? said(name) : undefined}>
+      {(id, more) => {
+        const common = { id, 'aria-describedby': more, disabled: unused !== undefined };
+        if (options)
+          return (
+            <select {...common} value={value} onInput={(event) => set(name, event.currentTarget.value)}>
+              {options.map((option) => (
+                <option key={option} value={option}>
+                  {option}
+                </option>
+              ))}
+            </select>
+          );
+        if (typeof value === 'number')
+          return (
+            <input
+              {...common}
+              type="number"
+              step="any"
+              value={Number.isNaN(value) ? '' : value}
+              onInput={(event) => set(name, event.currentTarget.valueAsNumber)}
+            />
+          );
+        return (
+          <input
+            {...common}
+            value={value}
+            placeholder={placeholder}
+            onInput={(event) => set(name, event.currentTarget.value)}
+          />
+        );
+      }}
     </Field>
   );
 }

@@ -4,7 +4,7 @@ import { formatBytes, formatCount } from '../lib/format.js';
 import { runs } from '../state/live.js';
 import { Card } from '../ui/basics.tsx';
 import { Field } from '../ui/field.tsx';
-import { NumberField, TextField, type FormContext } from './new-run-fields.tsx';
+import { FormField, type FormContext } from './new-run-fields.tsx';
 
 interface WhatProps extends FormContext {
   readonly bundles: readonly BundleView[];
@@ -22,7 +22,7 @@ export function WhatCard(props: WhatProps): JSX.Element {
   return (
     <Card title="What">
       <div class="fields">
-        <TextField
+        <FormField
           {...fields}
           name="name"
           label="Name"
@@ -84,8 +84,8 @@ export function AdapterCard(props: FormContext & { readonly bundle: BundleView |
   return (
     <Card title="Adapter">
       <div class="fields">
-        <NumberField {...fields} name="rank" label="Rank" hint="columns of B, rows of A" />
-        <NumberField {...fields} name="alpha" label="Alpha" hint="the update is alpha / rank · B · A" />
+        <FormField {...fields} name="rank" label="Rank" hint="columns of B, rows of A" />
+        <FormField {...fields} name="alpha" label="Alpha" hint="the update is alpha / rank · B · A" />
       </div>
       <fieldset class="checks">
         <legend>Modules to adapt</legend>

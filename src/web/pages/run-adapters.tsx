@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { AdapterVersion, RunSummary } from '../../api/types.js';
 import { formatAgo, formatNumber, formatPercent, formatTime } from '../lib/format.js';
+import { BEING_COMPUTED, pendingRounds } from '../lib/measured.js';
 import { scoresByVersion } from '../lib/merge.js';
 import { act } from '../state/api.js';
 import { series } from '../state/live.js';
@@ -18,6 +19,8 @@ interface Row extends AdapterVersion {
   readonly accuracy: number | null;
   readonly loss: number | null;
   readonly error: number | null;
+  /** Its error is not known yet. */
+  readonly isPending: boolean;
   readonly rollbackOf: number | null;
 }
 
@@ -78,11 +81,13 @@ function rowsOf(versions: readonly AdapterVersion[], run: string): readonly Row[
   const known = series.value?.run === run ? series.value : null;
   const scores = new Map(scoresByVersion(known?.evaluations ?? []).map((score) => [score.version, score]));
   const rounds = new Map((known?.rounds ?? []).map((point) => [point.round, point]));
+  const pending = new Set(pendingRounds(known?.rounds ?? []));
   return versions.map((adapter) => ({
     ...adapter,
     accuracy: scores.get(adapter.version)?.accuracy ?? null,
     loss: scores.get(adapter.version)?.loss ?? null,
     error: rounds.get(adapter.version)?.aggregationError ?? null,
+    isPending: pending.has(adapter.version),
     rollbackOf: rounds.get(adapter.version)?.rollbackOf ?? null,
   }));
 }
@@ -120,7 +125,8 @@ function columns(base: string, run: RunSummary, ask: (asked: Asked) => void): re
       width: '5.5rem',
       align: 'right',
       wide: true,
-      cell: ({ error }) => formatPercent(error),
+      cell: ({ error, isPending }) =>
+        isPending ? <span class="quiet small-text">{BEING_COMPUTED}</span> : formatPercent(error),
       sort: ({ error }) => error ?? Infinity,
     },
     {

@@ -1,7 +1,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { RoundDetail, RoundModule, RunSummary } from '../../api/types.js';
+import type { RoundModule, RunSummary } from '../../api/types.js';
 import { formatNumber, formatPercent, shortModule } from '../lib/format.js';
+import { isPending, knownPoints, pendingRounds, type ShownDetail } from '../lib/measured.js';
 import { series } from '../state/live.js';
 import { useLoaded } from '../state/use-loaded.js';
 import { Card, Empty, Failure, Loading } from '../ui/basics.tsx';
@@ -9,6 +10,7 @@ import { HeatMap } from '../ui/heat-map.tsx';
 import { LineChart } from '../ui/line-chart.tsx';
 import { List, type Column } from '../ui/list.tsx';
 import { ErrorChart } from './error-chart.tsx';
+import { RoundUpdates } from './round-updates.tsx';
 
 /** How the silos' bases lie to each other, and what alignment made of it. */
 export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element {
@@ -16,8 +18,13 @@ export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element
     ({ rollbackOf }) => rollbackOf === null,
   );
   const [chosen, setChosen] = useState<number>();
-  const newest = rounds.at(-1)?.round;
-  const round = chosen ?? newest;
+  const shown = rounds.find((point) => point.round === chosen) ?? rounds.at(-1);
+  const round = shown?.round;
+  // Asked for again when its diagnostics have come.
+  const { data, failure, reload } = useLoaded<ShownDetail>(
+    round === undefined ? undefined : `/runs/${encodeURIComponent(run.id)}/rounds/${round}`,
+    shown && isPending(shown),
+  );
   if (round === undefined)
     return (
       <Card>
@@ -50,8 +57,11 @@ export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element
           </label>
         }
       >
-        <Matrix run={run.id} round={round} />
+        {failure && <Failure failure={failure} retry={reload} />}
+        {!data && !failure && <Loading lines={6} />}
+        {data && <Matrix detail={data} />}
       </Card>
+      {data && <RoundUpdates round={round} updates={data.updates} />}
       <div class="charts two">
         <LineChart
           title="Mean misalignment"
@@ -60,11 +70,14 @@ export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element
             {
               name: 'misalignment',
               colour: 4,
-              points: rounds.flatMap(({ round: x, misalignment }): [number, number][] =>
-                misalignment === null ? [] : [[x, misalignment]],
+              points: knownPoints(
+                rounds,
+                (point) => point.round,
+                ({ misalignment }) => misalignment,
               ),
             },
           ]}
+          pending={pendingRounds(rounds)}
           xLabel="round"
           yLabel="0 to 1"
           include={[0]}
@@ -108,15 +121,14 @@ function ratioColumn(
   };
 }
 
-function Matrix({ run, round }: { readonly run: string; readonly round: number }): JSX.Element {
-  const { data, failure, reload } = useLoaded<RoundDetail>(
-    `/runs/${encodeURIComponent(run)}/rounds/${round}`,
-  );
-  if (failure) return <Failure failure={failure} retry={reload} />;
-  if (!data) return <Loading lines={6} />;
-  const { modules, silos } = data;
+function Matrix({ detail }: { readonly detail: ShownDetail }): JSX.Element {
+  const { modules = [], silos = [], point } = detail;
   if (modules.length === 0 || silos.length === 0)
-    return (
+    return isPending(point) ? (
+      <Empty icon="info" title="Being computed">
+        <p>Version {point.round} is published already; how far the bases are turned follows by itself.</p>
+      </Empty>
+    ) : (
       <Empty icon="info" title="Nothing was measured in this round">
         <p>Only rounds whose method compares bases have it.</p>
       </Empty>

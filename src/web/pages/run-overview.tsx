@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import type { Phase, RunSummary, SiloTask, TaskStateName } from '../../api/types.js';
 import { formatCount, formatDuration, formatNumber, formatPercent } from '../lib/format.js';
+import { knownPoints } from '../lib/measured.js';
 import { scoresByVersion } from '../lib/merge.js';
 import { series, tasks } from '../state/live.js';
 import { now } from '../state/session.js';
@@ -14,22 +15,17 @@ import { phaseText } from './runs.tsx';
 export function RunOverview({ run }: { readonly run: RunSummary }): JSX.Element {
   const points = series.value?.run === run.id ? series.value : null;
   const scores = scoresByVersion(points?.evaluations ?? []);
-  const known = <T,>(list: readonly T[], x: (entry: T) => number, y: (entry: T) => number | null) =>
-    list.flatMap((entry): [number, number][] => {
-      const value = y(entry);
-      return value === null ? [] : [[x(entry), value]];
-    });
-  const accuracy = known(
+  const accuracy = knownPoints(
     scores,
     ({ version }) => version,
     (score) => score.accuracy,
   );
-  const tested = known(
+  const tested = knownPoints(
     scores,
     ({ version }) => version,
     (score) => score.loss,
   );
-  const trained = known(
+  const trained = knownPoints(
     points?.rounds ?? [],
     ({ round }) => round,
     ({ trainLoss }) => trainLoss,

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { BundleView, RunCheck } from '../../api/types.js';
-import { issuesOf, specOfForm, type Issue, type RunForm } from '../lib/run-form.js';
+import type { RunForm } from '../lib/run-fields.js';
+import { issuesOf, specOfForm, type Issue } from '../lib/run-form.js';
 import { act, failureOf } from './api.js';
 import { runs } from './live.js';
 

@@ -6,8 +6,8 @@ import { useSize } from './use-size.ts';
 export interface HeatMapProps {
   readonly rows: readonly string[];
   readonly columns: readonly string[];
-  /** By row, then column; null: not known. */
-  readonly values: readonly (readonly (number | null)[])[];
+  /** By row, then column; null, or not there: not known. */
+  readonly values: readonly (readonly (number | null)[] | undefined)[];
   readonly format: (value: number) => string;
   readonly rowName: (row: string) => string;
   readonly label: string;
@@ -39,7 +39,7 @@ export function HeatMap(props: HeatMapProps): JSX.Element {
     width: Math.ceil(names + cell * columns.length + right),
     height: top + ROW * rows.length + 2,
   };
-  const max = values.flat().reduce<number>((most, value) => Math.max(most, value ?? 0), 0);
+  const max = values.flat().reduce<number>((most, each) => Math.max(most, each ?? 0), 0);
 
   useEffect(() => {
     const draw = (): void => {
@@ -155,9 +155,10 @@ function paint(canvas: HTMLCanvasElement, painting: Painting): void {
     pen.fillText(`${columns.length} silos, in order of name →`, names, top / 2);
   }
   const gap = cell >= 8 ? 1 : 0;
-  values.forEach((line, row) => {
-    line.forEach((value, column) => {
-      pen.fillStyle = value === null ? colour('--line') : scale(value);
+  rows.forEach((_row, row) => {
+    columns.forEach((_column, column) => {
+      const value = values[row]?.[column];
+      pen.fillStyle = typeof value === 'number' ? scale(value) : colour('--line');
       pen.fillRect(names + cell * column, top + ROW * row, cell - gap, ROW - 1);
     });
   });

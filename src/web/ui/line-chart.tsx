@@ -3,7 +3,8 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import { tickLabels } from '../lib/format.ts';
+import { plural, tickLabels } from '../lib/format.ts';
+import { BEING_COMPUTED } from '../lib/measured.ts';
 import { useSize } from './use-size.ts';
 
 export interface Line {
@@ -27,6 +28,8 @@ interface LineChartProps {
   readonly include?: readonly number[];
   readonly xMax?: number;
   readonly empty: string;
+  /** Where values are still to come. */
+  readonly pending?: readonly number[];
 }
 
 const HEIGHT = 232;
@@ -34,7 +37,7 @@ const MARGIN = { top: 12, right: 14, bottom: 34, left: 52 };
 
 /** Lines over rounds with axes, legend, values under the pointer or the arrow keys, and the same as a table. */
 export function LineChart(props: LineChartProps): JSX.Element {
-  const { title, about, lines } = props;
+  const { title, about, lines, pending = [] } = props;
   const [asTable, setAsTable] = useState(false);
   const drawn = lines.filter(({ points }) => points.length > 0);
   return (
@@ -48,8 +51,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
           <button
             type="button"
             class="small bare"
-            aria-pressed={asTable}
-            aria-label={`${title} as a table`}
+            aria-label={`${title} as a ${asTable ? 'chart' : 'table'}`}
             onClick={() => setAsTable(!asTable)}
           >
             {asTable ? 'Chart' : 'Table'}
@@ -57,7 +59,7 @@ export function LineChart(props: LineChartProps): JSX.Element {
         )}
       </figcaption>
       {drawn.length === 0 ? (
-        <p class="chart-empty">{props.empty}</p>
+        <p class="chart-empty">{pending.length > 0 ? toCome(props) : props.empty}</p>
       ) : asTable ? (
         <Values {...props} lines={drawn} />
       ) : (
@@ -73,18 +75,31 @@ export function LineChart(props: LineChartProps): JSX.Element {
               {name}
             </li>
           ))}
+          {pending.length > 0 && <li>{toCome(props)}</li>}
         </ul>
       )}
     </figure>
   );
 }
 
+/** `round 9: being computed`. */
+function toCome({ xLabel, pending = [] }: LineChartProps): string {
+  const which = pending.length === 1 ? `${xLabel} ${pending.join()}` : plural(pending.length, xLabel);
+  return `${which}: ${BEING_COMPUTED}`;
+}
+
+/** Where there is something to tell, from left to right. */
+function placesOf({ lines, pending = [] }: LineChartProps): number[] {
+  const known = lines.flatMap(({ points }) => points.map(([x]) => x));
+  return [...new Set([...known, ...pending])].sort((a, b) => a - b);
+}
+
 function Plot(props: LineChartProps): JSX.Element {
-  const { lines, xLabel, yLabel, format, include = [] } = props;
+  const { lines, xLabel, yLabel, format, include = [], pending = [] } = props;
   const [ref, { width }] = useSize<HTMLDivElement>();
   const [at, setAt] = useState<number>();
   const all = lines.flatMap(({ points }) => points);
-  const xs = [...new Set(all.map(([x]) => x))].sort((a, b) => a - b);
+  const xs = placesOf(props);
   const [low, high] = extent(xs) as [number, number];
   const x = scaleLinear(
     [low, Math.max(high, props.xMax ?? high, low + 1)],
@@ -112,7 +127,7 @@ function Plot(props: LineChartProps): JSX.Element {
       class="plot"
       tabIndex={0}
       role="group"
-      aria-label={`${props.title}: ${summary(lines, format)}. Arrow keys tell the values.`}
+      aria-label={`${props.title}: ${summary(props)}. Arrow keys tell the values.`}
       onPointerMove={(event) => {
         const box = event.currentTarget.getBoundingClientRect();
         setAt(bisectCenter(xs, x.invert(event.clientX - box.left)));
@@ -176,6 +191,7 @@ function Plot(props: LineChartProps): JSX.Element {
             <strong>
               {xLabel} {cursor}
             </strong>
+            {pending.includes(cursor) && <span>{BEING_COMPUTED}</span>}
             {lines.map(({ name, colour, points }) => {
               const found = points.find(([value]) => value === cursor);
               return (
@@ -205,17 +221,18 @@ function yScale(values: readonly number[], include: readonly number[], log: bool
   ).nice(5);
 }
 
-function summary(lines: readonly Line[], format: (y: number) => string): string {
-  return lines
-    .map(({ name, points }) => {
-      const last = points.at(-1);
-      return last === undefined ? name : `${name} ${format(last[1])} at ${last[0]}`;
-    })
-    .join(', ');
+function summary(props: LineChartProps): string {
+  const { lines, format, pending = [] } = props;
+  const said = lines.map(({ name, points }) => {
+    const last = points.at(-1);
+    return last === undefined ? name : `${name} ${format(last[1])} at ${last[0]}`;
+  });
+  return [...said, ...(pending.length > 0 ? [toCome(props)] : [])].join(', ');
 }
 
-function Values({ lines, xLabel, format, title }: LineChartProps): JSX.Element {
-  const xs = [...new Set(lines.flatMap(({ points }) => points.map(([x]) => x)))].sort((a, b) => b - a);
+function Values(props: LineChartProps): JSX.Element {
+  const { lines, xLabel, format, title, pending = [] } = props;
+  const xs = placesOf(props).reverse();
   const maps = lines.map(({ points }) => new Map(points));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, values`}>
@@ -236,7 +253,8 @@ function Values({ lines, xLabel, format, title }: LineChartProps): JSX.Element {
               <th scope="row">{x}</th>
               {maps.map((values, index) => {
                 const value = values.get(x);
-                return <td key={index}>{value === undefined ? '–' : format(value)}</td>;
+                const missing = pending.includes(x) ? BEING_COMPUTED : '–';
+                return <td key={index}>{value === undefined ? missing : format(value)}</td>;
               })}
             </tr>
           ))}
