@@ -71,10 +71,10 @@ describe.skipIf(!hasChromium)('the dashboard', () => {
     await page.getByLabel('Late updates', { exact: true }).selectOption('carry');
     await page.getByLabel('Versions old at most').fill('0');
     await page.getByText('1 field to mend').waitFor();
-    await page.getByLabel('Mode').selectOption('async');
+    await page.getByLabel('Mode', { exact: true }).selectOption('async');
     expect(await page.getByLabel('Late updates', { exact: true }).isDisabled()).toBe(true);
     await page.getByText('in asynchronous rounds no update is late').waitFor();
-    await page.getByLabel('Mode').selectOption('sync');
+    await page.getByLabel('Mode', { exact: true }).selectOption('sync');
     await page.getByLabel('Versions old at most').fill('2');
     await page.getByLabel('Share of a silo’s time').fill('2.5');
     await page.getByText('Parameters trained').waitFor();

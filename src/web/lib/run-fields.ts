@@ -10,7 +10,7 @@ interface FieldRule {
 }
 
 /** What most runs differ in; everything else goes into `more` as JSON. */
-export const FIELDS = {
+const FIELDS = {
   name: { path: 'name', initial: '' },
   bundle: { path: 'bundle', initial: '' },
   method: { path: 'aggregation.method', initial: 'fedrot' },

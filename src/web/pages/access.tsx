@@ -9,6 +9,7 @@ import { Badge, Card, Empty, Facts, Failure, Loading, Note, PageHead } from '../
 import { Copyable, Dialog } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { List, type Column } from '../ui/list.tsx';
+import { addressOf, TokenForm } from './token-form.tsx';
 
 const TONES: Readonly<Record<string, string>> = {
   unused: 'live',
@@ -151,18 +152,10 @@ const ROLES = [
 
 function Create({ close }: { readonly close: () => void }): JSX.Element {
   const [kind, setKind] = useState<string>('dashboard');
-  const [name, setName] = useState('');
   const [role, setRole] = useState<string>('viewer');
   const [created, setCreated] = useState<CreatedToken>();
-  const [failure, setFailure] = useState<ApiFailure>();
   const hasRole = kind === 'dashboard' || kind === 'operator';
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    const body = { kind, name: name.trim(), role: hasRole ? role : '' };
-    act<CreatedToken>('/tokens', body).then(setCreated, (thrown: unknown) => setFailure(failureOf(thrown)));
-  };
-  const told = created?.address ?? '';
-  const address = told === '' ? `${location.hostname}:${session.value?.grpcPort ?? 9470}` : told;
+  const address = addressOf(created);
   const place = kind === 'silo' ? '' : ` --credential ~/.fedrot/${kind}`;
   return (
     <Dialog title="Let somebody in" close={close}>
@@ -188,30 +181,14 @@ function Create({ close }: { readonly close: () => void }): JSX.Element {
           </div>
         </>
       ) : (
-        <form onSubmit={submit}>
-          <Choice label="Who" value={kind} options={KINDS} set={setKind} />
-          <label class="field">
-            <span>Name</span>
-            <input
-              required
-              pattern="[a-z0-9][a-z0-9._\-]{0,62}"
-              title="1 to 63 of a-z 0-9 . _ -"
-              value={name}
-              placeholder="ada"
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          </label>
-          {hasRole && <Choice label="Role" value={role} options={ROLES} set={setRole} />}
-          {failure && <Failure failure={failure} />}
-          <div class="dialog-actions">
-            <button type="button" onClick={close}>
-              Cancel
-            </button>
-            <button type="submit" class="primary">
-              Make a token
-            </button>
-          </div>
-        </form>
+        <TokenForm
+          what={{ kind, role: hasRole ? role : '' }}
+          placeholder="ada"
+          made={setCreated}
+          close={close}
+          before={<Choice label="Who" value={kind} options={KINDS} set={setKind} />}
+          after={hasRole && <Choice label="Role" value={role} options={ROLES} set={setRole} />}
+        />
       )}
     </Dialog>
   );

@@ -113,7 +113,7 @@ function ratioColumn(
 ): Column<RoundModule> {
   return {
     title,
-    width: '6rem',
+    width: 'minmax(4.4rem, 6rem)',
     align: 'right',
     wide,
     cell: (row) => formatPercent(value(row)),

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { CreatedToken, SiloView } from '../../api/types.js';
 import { formatAgo, formatCount, formatTime, plural } from '../lib/format.js';
-import { act, failureOf, type ApiFailure } from '../state/api.js';
+import { act } from '../state/api.js';
 import { silos as live } from '../state/live.js';
 import { may, now, session } from '../state/session.js';
 import { useLoaded } from '../state/use-loaded.js';
@@ -10,6 +10,7 @@ import { Badge, Card, Empty, Failure, Loading, Note, PageHead } from '../ui/basi
 import { Confirm, Copyable, Dialog } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { List, type Column } from '../ui/list.tsx';
+import { addressOf, TokenForm } from './token-form.tsx';
 
 interface Asked {
   readonly what: 'revoke' | 'readmit';
@@ -197,12 +198,9 @@ function columns(ask: (asked: Asked) => void): readonly Column<SiloView>[] {
 
 /** What the silo's administrator runs. */
 function Enrol({ close }: { readonly close: () => void }): JSX.Element {
-  const [name, setName] = useState('');
   const [created, setCreated] = useState<CreatedToken>();
-  const [failure, setFailure] = useState<ApiFailure>();
   const known = session.value;
-  const told = created?.address ?? '';
-  const address = told === '' ? `${location.hostname}:${known?.grpcPort ?? 9470}` : told;
+  const address = addressOf(created);
   if (known?.security === 'plaintext')
     return (
       <Dialog title="Connect a silo" close={close}>
@@ -217,12 +215,6 @@ function Enrol({ close }: { readonly close: () => void }): JSX.Element {
         />
       </Dialog>
     );
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    act<CreatedToken>('/tokens', { kind: 'silo', name: name.trim() }).then(setCreated, (thrown: unknown) =>
-      setFailure(failureOf(thrown)),
-    );
-  };
   return (
     <Dialog title="Enrol a silo" close={close}>
       {created ? (
@@ -243,28 +235,7 @@ function Enrol({ close }: { readonly close: () => void }): JSX.Element {
           </div>
         </>
       ) : (
-        <form onSubmit={submit}>
-          <label class="field">
-            <span>Name</span>
-            <input
-              required
-              pattern="[a-z0-9][a-z0-9._\-]{0,62}"
-              title="1 to 63 of a-z 0-9 . _ -"
-              value={name}
-              placeholder="hospital-a"
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          </label>
-          {failure && <Failure failure={failure} />}
-          <div class="dialog-actions">
-            <button type="button" onClick={close}>
-              Cancel
-            </button>
-            <button type="submit" class="primary">
-              Make a token
-            </button>
-          </div>
-        </form>
+        <TokenForm what={{ kind: 'silo' }} placeholder="hospital-a" made={setCreated} close={close} />
       )}
     </Dialog>
   );
