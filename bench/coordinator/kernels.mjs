@@ -2,7 +2,7 @@
 import { fastKernels } from '../../dist/align/fast-kernels.js';
 import { norm, rotationOf } from '../../dist/align/rotate.js';
 import { softRotation } from '../../dist/align/procrustes.js';
-import { addRotated, emptySums, transposed } from '../../dist/align/row-factors.js';
+import { addRotated, emptySums } from '../../dist/align/row-factors.js';
 import { fromManifest } from '../../dist/tensor/manifest.js';
 
 const kernels = fastKernels();
@@ -24,9 +24,13 @@ function addPlainly({ sums }, { r, n }, values) {
   kernels.add(sums.bt, WEIGHT, values.subarray(r * n));
 }
 
+/** Where B is transposed; one module is worked on at a time. */
+const room = new Float32Array(2 ** 20);
+
 function addAligned(at, { r, n }, values) {
   const a = values.subarray(0, r * n);
-  const factors = { r, in: n, out: n, a, bt: transposed(values.subarray(r * n), n, r) };
+  const bt = kernels.transpose(values.subarray(r * n), n, r, room.subarray(0, r * n));
+  const factors = { r, in: n, out: n, a, bt };
   const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: norm(a) * at.norm };
   const rotation = softRotation(rotationOf(gram, r, false), r, LAMBDA);
   addRotated(kernels, at.sums, WEIGHT, rotation, factors);

@@ -32,8 +32,8 @@ export interface Kernels {
   ) => void;
   /** target += weight · x. */
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
-  /** Xᵀ of X (rows × columns). */
-  readonly transpose: (x: Float32Array, rows: number, columns: number) => Float32Array;
+  /** Xᵀ of X (rows × columns), into `result` where there is one to use again. */
+  readonly transpose: (x: Float32Array, rows: number, columns: number, result?: Float32Array) => Float32Array;
   /** See invert.ts. */
   readonly invert: typeof invert;
 }
@@ -86,8 +86,7 @@ export const jsKernels: Kernels = {
     for (let i = whole; i < x.length; i++) target[i]! += weight * x[i]!;
   },
 
-  transpose(x, rows, columns) {
-    const result = new Float32Array(x.length);
+  transpose(x, rows, columns, result = new Float32Array(x.length)) {
     for (let top = 0; top < rows; top += TILE)
       for (let left = 0; left < columns; left += TILE) {
         const bottom = Math.min(top + TILE, rows);

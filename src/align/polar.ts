@@ -27,10 +27,12 @@ export function polarFactor(x: SmallMatrix, r: number, tolerance: number): Polar
   const largest = x.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   if (!(largest > 0)) return undefined;
   let q = x.map((value) => value / largest);
+  let next = new Float64Array(r * r);
+  const inverse = new Float64Array(r * r);
   let orientation: 1 | -1 = 1;
   let change = Infinity;
   for (let step = 0; step < STEPS; step++) {
-    const inverse = q.slice();
+    inverse.set(q);
     const sign = fastKernels().invert(inverse, r);
     const [size, inverseSize] = [frobenius(q), frobenius(inverse)];
     if (step === 0) {
@@ -38,20 +40,29 @@ export function polarFactor(x: SmallMatrix, r: number, tolerance: number): Polar
       if (sign === 0 || nearlySingular) return undefined;
       orientation = sign;
     }
-    const gamma = change > CLOSE ? Math.sqrt(inverseSize / size) : 1;
-    const next = new Float64Array(r * r);
-    let square = 0;
-    for (let i = 0; i < r; i++)
-      for (let j = 0; j < r; j++) {
-        const at = i * r + j;
-        next[at] = (gamma * q[at]! + inverse[j * r + i]! / gamma) / 2;
-        square += (next[at] - q[at]!) ** 2;
-      }
-    change = Math.sqrt(square);
-    q = next;
+    change = newtonStep(next, q, inverse, change > CLOSE ? Math.sqrt(inverseSize / size) : 1, r);
+    [q, next] = [next, q];
     if (change < SETTLED) return { q, orientation };
   }
   return undefined;
+}
+
+/** next = (γ Q + Q⁻ᵀ / γ) / 2; returns how far that is from Q. */
+function newtonStep(
+  next: SmallMatrix,
+  q: SmallMatrix,
+  inverse: SmallMatrix,
+  gamma: number,
+  r: number,
+): number {
+  let square = 0;
+  for (let i = 0; i < r; i++)
+    for (let j = 0; j < r; j++) {
+      const at = i * r + j;
+      next[at] = (gamma * q[at]! + inverse[j * r + i]! / gamma) / 2;
+      square += (next[at]! - q[at]!) ** 2;
+    }
+  return Math.sqrt(square);
 }
 
 function frobenius(x: SmallMatrix): number {

@@ -60,9 +60,9 @@ export function wasmKernels(): Kernels {
       if (r * r * n < FEW_PRODUCTS) jsKernels.addRotated(target, weight, rotation, r, x, n);
       else wasmAddRotated(wasm, target, weight, rotation, r, x, n);
     },
-    transpose(x, rows, columns) {
+    transpose(x, rows, columns, result = new Float32Array(x.length)) {
       const whole = rows % 4 === 0 && columns % 4 === 0 && x.length >= FEW_PRODUCTS;
-      return whole ? wasmTranspose(wasm, x, rows, columns) : jsKernels.transpose(x, rows, columns);
+      return (whole ? wasmTranspose.bind(null, wasm) : jsKernels.transpose)(x, rows, columns, result);
     },
     invert: (x, r) => (r < FEW_ROWS ? jsKernels.invert(x, r) : wasmInvert(wasm, x, r)),
   };
@@ -205,11 +205,13 @@ function wasmTranspose(
   x: Float32Array,
   rows: number,
   columns: number,
+  result: Float32Array,
 ): Float32Array {
-  const [xAt, resultAt] = arena.reserve(4 * x.length, 4 * x.length);
+  const [xAt, at] = arena.reserve(4 * x.length, 4 * x.length);
   arena.f32.set(x, xAt / 4);
-  exports.transpose(resultAt, xAt, rows, columns);
-  return arena.f32.slice(resultAt / 4, resultAt / 4 + x.length);
+  exports.transpose(at, xAt, rows, columns);
+  result.set(arena.f32.subarray(at / 4, at / 4 + x.length));
+  return result;
 }
 
 function wasmInvert({ exports, arena }: Wasm, x: SmallMatrix, r: number): 1 | 0 | -1 {

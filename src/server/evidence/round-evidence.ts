@@ -19,8 +19,8 @@ import { doneTasks } from '../round/tasks.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { Store } from '../store/store.js';
 
-/** The aggregation's arithmetic: another one may round otherwise. */
-const kernelName = (): string => (fastKernels() === jsKernels ? 'javascript' : 'wasm-simd');
+/** The aggregation's arithmetic: another one may round otherwise. 2: rotated factors in float32. */
+const kernelName = (): string => (fastKernels() === jsKernels ? 'javascript' : 'wasm-simd-2');
 
 export interface RoundEvidenceOptions {
   /** Holds a folder for each run. */
