@@ -16,6 +16,7 @@ import { summarize } from '../../dist/sim/summary.js';
 import { studyInput } from './inputs.mjs';
 import { readKept, writeKept } from './kept.mjs';
 import { gainChart } from './map-chart.mjs';
+import { pooledTable } from './pooled.mjs';
 import { STUDIES } from './studies.mjs';
 import { accuracyTable, errorTable, gainTable, markdownTable, wholeTable } from './tables.mjs';
 
@@ -65,6 +66,7 @@ const GENERATORS = {
   'one-shot methods': () => wholeTable(of('one-shot-methods')),
   default: () => wholeTable(of('default')),
   'default high rate': () => wholeTable(of('default-high-rate')),
+  'all pairs': () => pooledTable([...loaded.values()]),
   control: () => wholeTable(of('control')),
   'control all linear': () => wholeTable(of('control-all-linear')),
   'table 1': () => accuracyTable(of('table-1-and-2'), silos, 'method'),
