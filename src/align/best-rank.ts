@@ -5,6 +5,7 @@ import { productSpectrum } from './product-spectrum.js';
 import { norm } from './rotate.js';
 import { combineRows, type RowFactors } from './row-factors.js';
 import { symmetricEigen, transpose } from './small-matrix.js';
+import { toFloat32 } from './to-float32.js';
 
 /** ΔW = Σ weight_i · B_i A_i, read one after the other, of any ranks. Weights are ≥ 0. */
 export interface ProductSum {
@@ -144,7 +145,7 @@ function project(kernels: Kernels, sum: ProductSum, u: OrthonormalRows, rank: nu
   });
   const largest = rows.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   if (!(largest > CANCELLED * scale)) return zero;
-  const unit = Float32Array.from(rows, (value) => value / largest);
+  const unit = toFloat32(rows, (value) => value / largest);
   const { values, vectors } = symmetricEigen(kernels.gram(unit, u.count, unit, u.count, inputs), u.count);
   const squares = values.filter((value) => value > NEGLIGIBLE ** 2 * values[0]!).slice(0, rank);
   const kept = squares.length;
@@ -155,7 +156,7 @@ function project(kernels: Kernels, sum: ProductSum, u: OrthonormalRows, rank: nu
     );
   const root = Math.sqrt(largest);
   const half = (x: Float32Array, power: number, n: number): Float32Array =>
-    Float32Array.from(combineRows(kernels, turn(power), kept, x, u.count, n), (value) => value * root);
+    toFloat32(combineRows(kernels, turn(power), kept, x, u.count, n), (value) => value * root);
   return { r: kept, in: inputs, out, a: half(unit, -1 / 4, inputs), bt: half(u.rows, 1 / 4, out) };
 }
 

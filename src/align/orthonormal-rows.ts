@@ -1,6 +1,7 @@
 import type { Kernels } from './kernels.js';
 import { combineRows } from './row-factors.js';
 import { symmetricEigen, type SmallMatrix } from './small-matrix.js';
+import { toFloat32 } from './to-float32.js';
 
 /** Orthonormal rows, count × n. */
 export interface OrthonormalRows {
@@ -35,7 +36,7 @@ function unitRows(x: Float64Array, count: number, n: number): OrthonormalRows {
     const largest = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
     if (largest === 0) continue;
     const length = Math.sqrt(values.reduce((sum, value) => sum + (value / largest) ** 2, 0));
-    rows.push(Float32Array.from(values, (value) => value / largest / length));
+    rows.push(toFloat32(values, (value) => value / largest / length));
   }
   const result = new Float32Array(rows.length * n);
   rows.forEach((row, i) => result.set(row, i * n));

@@ -60,7 +60,7 @@ function newtonStep(
     for (let j = 0; j < r; j++) {
       const at = i * r + j;
       next[at] = (gamma * q[at]! + inverse[j * r + i]! / gamma) / 2;
-      square += (next[at]! - q[at]!) ** 2;
+      square += (next[at] - q[at]!) ** 2;
     }
   return Math.sqrt(square);
 }

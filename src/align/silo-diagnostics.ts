@@ -1,9 +1,10 @@
 import type { MeanProduct } from './errors.js';
 import type { ModuleData } from './module-data.js';
 import { trace, type ModuleGrams } from './module-grams.js';
+import { polarFactor } from './polar.js';
 import { angleFromCosine, principalCosines } from './principal-angles.js';
 import { NOISE, type Side } from './rotate.js';
-import { innerProduct, svd } from './small-matrix.js';
+import { innerProduct, svd, type SmallMatrix } from './small-matrix.js';
 import type { SiloDiagnostics } from './types.js';
 
 const SIDES = ['a', 'b'] as const;
@@ -37,9 +38,15 @@ function misalignment(grams: ModuleGrams, silo: number, r: number): number {
     m.forEach((value, i) => (sum[i]! += value / scale));
     parts += 1;
   }
-  const nuclear = svd(sum, r).sigma.reduce((total, value) => total + value, 0);
+  const nuclear = nuclearNorm(sum, r, NOISE * parts);
   if (nuclear <= NOISE * parts) return 0;
   return Math.sqrt(Math.min(1, Math.max(0, (1 - trace(sum, r) / nuclear) / 2)));
+}
+
+/** Σ σ of M: tr Qᵀ M for its polar factor Q. */
+function nuclearNorm(m: SmallMatrix, r: number, tolerance: number): number {
+  const polar = polarFactor(m, r, tolerance);
+  return polar ? innerProduct(polar.q, m) : svd(m, r).sigma.reduce((total, value) => total + value, 0);
 }
 
 function largestAngle(grams: ModuleGrams, silo: number, side: Side, r: number): number | null {

@@ -4,6 +4,7 @@ import type { ModuleData } from './module-data.js';
 import { orthonormalRows } from './orthonormal-rows.js';
 import { combineRows, type RowFactors } from './row-factors.js';
 import { firstColumns, innerProduct, symmetricEigen, type SmallMatrix } from './small-matrix.js';
+import { toFloat32 } from './to-float32.js';
 
 /** Columns of the Gaussian sketch: the standard error of an estimated e² is at most √(2 / 32) = 25 % of it. */
 const SKETCH_COLUMNS = 32;
@@ -12,7 +13,7 @@ const SKETCH_COLUMNS = 32;
 const OVERSAMPLING = 8;
 
 const gaussian = (random: Random, columns: number, n: number): Float32Array =>
-  Float32Array.from({ length: columns * n }, () => random.normal());
+  toFloat32(new Float32Array(columns * n), () => random.normal());
 
 /** Adds weight · (B A Ω)ᵀ to the sum, columns × out; Ωᵀ is columns × in. */
 function addSketch(
