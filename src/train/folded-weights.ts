@@ -20,7 +20,7 @@ export interface FoldedOptions {
   readonly reference?: ReferenceWeights;
 }
 
-const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'Einsum']);
+const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'FusedMatMul', 'Gemm', 'FusedGemm', 'Einsum']);
 
 /** Ops through which a linear layer's matrix may come to its product; src/train/weight-uses.ts follows the same. */
 const LINEAR: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpose']);
