@@ -6,6 +6,7 @@ import { openCheckpoint } from '../../dist/model/checkpoint.js';
 import { importCheckpoint } from '../../dist/model/import-checkpoint.js';
 import { inlineSink } from '../../dist/model/weight-sink.js';
 import { findModules } from '../../dist/train/find-modules.js';
+import { checkFoldedWeights } from '../../dist/train/folded-weights.js';
 import { loadModel, saveModel } from '../../dist/train/ir/files.js';
 import { normalizeModel } from '../../dist/train/ir/normalize.js';
 import { isFloating } from '../../dist/train/ir/element-type.js';
@@ -99,6 +100,8 @@ async function fromOnnx(folder, file, { rank, scale, tensors }, reference) {
     module: hints[name] === undefined ? found(search(), name, 'adapted') : hinted(name, size, hints[name]),
   }));
   const dense = full.map((tensor) => denseTensor(model, folder, tensor, reference));
+  const weights = lora.map(({ module }) => module.weight.initializer);
+  checkFoldedWeights(model, weights, { folder, reference });
   const inputs = model.graph.inputs.map(({ name }) => name);
   return { options: { folder, file, lora, dense, threads: 1 }, inputs, done: () => {} };
 }

@@ -2,7 +2,8 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FedrotError } from '../errors.js';
 import { checkTrainable } from '../train/check-trainable.js';
-import { asDense, findModules, type FoundModule } from '../train/find-modules.js';
+import { asDense, findModules, type FindOptions, type FoundModule } from '../train/find-modules.js';
+import { checkFoldedWeights } from '../train/folded-weights.js';
 import { loadModel } from '../train/ir/files.js';
 import type { Model, TensorValue } from '../train/ir/graph.js';
 import { normalizeModel } from '../train/ir/normalize.js';
@@ -113,14 +114,24 @@ async function modulesOf(
   folder: string,
   checkpoint: string | undefined,
 ): Promise<FoundModule[]> {
-  if (checkpoint === undefined) return findModules(model, { folder });
+  if (checkpoint === undefined) return checkedModules(model, { folder });
   const opened = await openCheckpoint(checkpoint);
   const reference: ReferenceWeights = { ...opened, shape: (name) => opened.shape(name) ?? [] };
   try {
-    return findModules(model, { folder, reference });
+    return checkedModules(model, { folder, reference });
   } finally {
     opened.close();
   }
+}
+
+function checkedModules(model: Model, options: FindOptions): FoundModule[] {
+  const found = findModules(model, options);
+  checkFoldedWeights(
+    model,
+    found.map(({ weight }) => weight.initializer),
+    options,
+  );
+  return found;
 }
 
 /** By their names; where none tells, the last linear layer of the graph. */

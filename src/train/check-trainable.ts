@@ -35,7 +35,8 @@ const DISCRETE: ReadonlySet<string> = new Set([
   ...['ArgMax', 'ArgMin', 'NonZero', 'Shape', 'Size', 'QuantizeLinear', 'DynamicQuantizeLinear'],
 ]);
 
-function endsGradient(node: Node): boolean {
+/** Whether nothing of what the node reads is left to differentiate in what it writes: sizes, comparisons, integers. */
+export function endsGradient(node: Node): boolean {
   if (node.domain !== '') return false;
   if (DISCRETE.has(node.op) || stopsGradient(node)) return true;
   const to = node.op === 'Cast' ? node.attributes.to : undefined;

@@ -2,7 +2,7 @@ import type { Model, Node, TensorValue } from './ir/graph.js';
 import { matchReference, type ReferenceWeights } from './match-weights.js';
 import { nameFromGraph, type NameSource } from './module-names.js';
 import type { AdaptableModule, DenseModule } from './modules.js';
-import { matrixDims, numberOf, readersOf, usesOfWeight } from './weight-uses.js';
+import { matrixDims, numberOf, readersOf, usesOfWeight, type OtherUse } from './weight-uses.js';
 
 /** A linear layer of an ONNX graph. */
 export interface FoundModule extends AdaptableModule {
@@ -122,7 +122,14 @@ function* linears(model: Model): Generator<Linear> {
   const all: Linear[] = [];
   for (const [initializer, tensor] of model.graph.initializers) {
     if (tensor.dims.length !== 2 && tensor.dims.length !== 3) continue;
-    const { products, others } = usesOfWeight(readers, initializer, tensor.type);
+    const uses = usesOfWeight(readers, initializer, tensor.type);
+    // Training writes it out as Gemm and activation; only here it counts as a product as it is.
+    const fused = uses.others.filter((use) => isFusedGemm(use) && use.node.inputs[1] === initializer);
+    const others = uses.others.filter((use) => !fused.includes(use));
+    const products = [
+      ...uses.products,
+      ...fused.map(({ node }) => ({ node, outIn: numberOf(node, 'transB', 0) === 1 })),
+    ];
     const merged = others.find(({ node, input }) => isMergedAttention(node) && input === 1);
     if (merged !== undefined && others.length === 1 && products.length === 0) {
       all.push(attentionWeight(merged.node, initializer, tensor));
@@ -150,6 +157,11 @@ function* linears(model: Model): Generator<Linear> {
     });
   }
   yield* all.sort((a, b) => (order.get(a.node) ?? 0) - (order.get(b.node) ?? 0));
+}
+
+/** com.microsoft FusedGemm: what ONNX Runtime makes of a pooler or a classifier's hidden layer. */
+function isFusedGemm({ node, input }: OtherUse): boolean {
+  return node.op === 'FusedGemm' && node.domain === 'com.microsoft' && input === 1;
 }
 
 function isMergedAttention(node: Node): boolean {
@@ -189,7 +201,7 @@ function biasOf(
 ): string | undefined {
   const fits = (name: string): boolean =>
     model.graph.initializers.get(name)?.dims.join() === String(out) && readers.get(name)?.length === 1;
-  if (node.op === 'Gemm') {
+  if (node.op === 'Gemm' || node.op === 'FusedGemm') {
     const bias = node.inputs[2] ?? '';
     return numberOf(node, 'beta', 1) === 1 && fits(bias) ? bias : undefined;
   }

@@ -140,11 +140,32 @@ describe('an export that cannot be trained is refused when its bundle is made, a
       /com\.microsoft::Attention node "odd" \(opset 18 .*do_rotary/,
     ],
     ['an opset that is too new', { opset: 26 }, /opset 26/],
+    [
+      'a sequence of tensors',
+      { between: native('SplitToSequence') },
+      /SplitToSequence node "odd" \(opset 18 of ai\.onnx\): sequences of tensors/,
+    ],
   ])('%s', async (_, fixture, message) => {
     folder = await onnxFixture(fixture);
     await expect(bundleOf(folder, { labels: ['ham', 'spam'] })).rejects.toMatchObject({
       code: 'op_unsupported',
       message: expect.stringMatching(message) as string,
+    });
+    expect((await readdir(folder)).sort()).toEqual(['model.onnx', 'tokenizer.json']);
+  });
+
+  it('a stack of matrices that is no parameter: weights multiplied into it', async () => {
+    folder = await onnxFixture({
+      between: (builder, x) => {
+        const stack = floatTensor([2, WIDTH / 2, WIDTH / 2], numbers(3, [2, WIDTH / 2, WIDTH / 2]));
+        const heads = builder.op('Reshape', [x, builder.constant(int64Vector([-1, 2, 1, WIDTH / 2]))]);
+        const product = builder.op('MatMul', [heads, builder.initializer('val_9', stack)]);
+        return builder.op('Reshape', [product, builder.op('Shape', [x])]);
+      },
+    });
+    await expect(bundleOf(folder, { labels: ['ham', 'spam'] })).rejects.toMatchObject({
+      code: 'model_unsupported',
+      message: expect.stringMatching(/the constant val_9 \[2, 4, 4\], which is no linear/) as string,
     });
     expect((await readdir(folder)).sort()).toEqual(['model.onnx', 'tokenizer.json']);
   });

@@ -40,8 +40,8 @@ MODELS = {
         hf.ModernBertForSequenceClassification, ["Wqkv", "Wo"]),
     "roformer": ("cls", lambda: hf.RoFormerConfig(**dict(ENCODER, hidden_size=12)), hf.RoFormerForSequenceClassification, ["query", "value"]),
     "squeezebert": ("cls", lambda: hf.SqueezeBertConfig(**dict(
-        ENCODER, q_groups=1, k_groups=1, v_groups=1, post_attention_groups=1, intermediate_groups=1, output_groups=1)),
-        hf.SqueezeBertForSequenceClassification, ["classifier"]),
+        ENCODER, embedding_size=H, q_groups=1, k_groups=1, v_groups=1, post_attention_groups=1, intermediate_groups=1, output_groups=1)),
+        hf.SqueezeBertForSequenceClassification, ["dense"]),
     "opt": ("lm", lambda: hf.OPTConfig(
         vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, ffn_dim=20, max_position_embeddings=16,
         word_embed_proj_dim=8, dropout=0.0, pad_token_id=0), hf.OPTForCausalLM, ["q_proj", "v_proj"]),
@@ -65,9 +65,9 @@ MODELS = {
         hf.BloomForCausalLM, ["query_key_value"]),
     "cohere": ("lm", lambda: hf.CohereConfig(**DECODER, num_key_value_heads=1, logit_scale=0.5, use_qk_norm=True), hf.CohereForCausalLM,
                ["q_proj", "v_proj"]),
-    "olmo": ("lm", lambda: hf.OlmoConfig(**DECODER, clip_qkv=0.9), hf.OlmoForCausalLM, ["q_proj", "v_proj"]),
+    "olmo": ("lm", lambda: hf.OlmoConfig(**DECODER, clip_qkv=2.5), hf.OlmoForCausalLM, ["q_proj", "v_proj"]),
     "olmo2": ("lm", lambda: hf.Olmo2Config(**DECODER), hf.Olmo2ForCausalLM, ["q_proj", "v_proj"]),
-    "stablelm": ("lm", lambda: hf.StableLmConfig(**DECODER, partial_rotary_factor=0.5, use_qkv_bias=True), hf.StableLmForCausalLM,
+    "stablelm": ("lm", lambda: hf.StableLmConfig(**DECODER, partial_rotary_factor=0.5, use_qkv_bias=True, num_key_value_heads=HEADS), hf.StableLmForCausalLM,
                  ["q_proj", "v_proj"]),
     "phi": ("lm", lambda: hf.PhiConfig(**DECODER, partial_rotary_factor=0.5, resid_pdrop=0.0, embd_pdrop=0.0), hf.PhiForCausalLM,
             ["q_proj", "v_proj"]),
@@ -113,6 +113,66 @@ MODELS = {
             ["q_proj", "v_proj"]),
     "nemotron": ("lm", lambda: hf.NemotronConfig(**DECODER, num_key_value_heads=3, head_dim=4), hf.NemotronForCausalLM,
                  ["q_proj", "v_proj"]),
+    "longformer": ("cls", lambda: hf.LongformerConfig(**dict(ENCODER, attention_window=4)), hf.LongformerForSequenceClassification,
+                   ["query", "value"]),
+    "funnel": ("cls", lambda: hf.FunnelConfig(
+        vocab_size=VOCABULARY, block_sizes=[1, 1], num_decoder_layers=1, d_model=H, n_head=HEADS, d_head=4, d_inner=20, num_labels=3,
+        hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0), hf.FunnelForSequenceClassification, ["q_head", "v_head"]),
+    "rembert": ("cls", lambda: hf.RemBertConfig(**dict(ENCODER, input_embedding_size=7, output_embedding_size=9, classifier_dropout_prob=0.0)),
+                hf.RemBertForSequenceClassification, ["query", "value"]),
+    "megatron-bert": ("cls", lambda: hf.MegatronBertConfig(**ENCODER), hf.MegatronBertForSequenceClassification, ["query", "value"]),
+    "ernie": ("cls", lambda: hf.ErnieConfig(**ENCODER), hf.ErnieForSequenceClassification, ["query", "value"]),
+    "luke": ("cls", lambda: hf.LukeConfig(**dict(ENCODER, entity_vocab_size=5, entity_emb_size=6)), hf.LukeForSequenceClassification,
+             ["query", "value"]),
+    "big-bird": ("cls", lambda: hf.BigBirdConfig(**dict(ENCODER, attention_type="original_full")), hf.BigBirdForSequenceClassification,
+                 ["query", "value"]),
+    "ibert": ("cls", lambda: hf.IBertConfig(**dict(ENCODER, quant_mode=False)), hf.IBertForSequenceClassification, ["query", "value"]),
+    "flaubert": ("cls", lambda: hf.FlaubertConfig(
+        vocab_size=VOCABULARY, emb_dim=12, n_layers=2, n_heads=3, dropout=0.0, attention_dropout=0.0, max_position_embeddings=16,
+        num_labels=3, pre_norm=True), hf.FlaubertForSequenceClassification, ["q_lin", "v_lin"]),
+    "xlnet": ("cls", lambda: hf.XLNetConfig(
+        vocab_size=VOCABULARY, d_model=H, n_layer=2, n_head=HEADS, d_inner=20, dropout=0.0, summary_last_dropout=0.0, num_labels=3),
+        hf.XLNetForSequenceClassification, ["layer_1", "layer_2"]),
+    "t5": ("cls", lambda: hf.T5Config(
+        vocab_size=VOCABULARY, d_model=H, d_kv=4, d_ff=20, num_layers=2, num_heads=HEADS, dropout_rate=0.0, num_labels=3, eos_token_id=1,
+        relative_attention_num_buckets=6, relative_attention_max_distance=8, feed_forward_proj="gated-gelu"),
+        hf.T5ForTokenClassification, ["q", "v"]),
+    "nomic-bert": ("cls", lambda: hf.NomicBertConfig(**ENCODER), hf.NomicBertForSequenceClassification, ["q_proj", "v_proj"]),
+    "eurobert": ("cls", lambda: hf.EuroBertConfig(**DECODER, num_labels=3, num_key_value_heads=1), hf.EuroBertForSequenceClassification,
+                 ["q_proj", "v_proj"]),
+    "smollm3": ("lm", lambda: hf.SmolLM3Config(**dict(DECODER, pad_token_id=0, num_key_value_heads=1, no_rope_layers=[1, 0])),
+                hf.SmolLM3ForCausalLM, ["q_proj", "v_proj"]),
+    "distilgpt2": ("lm", lambda: hf.GPT2Config(
+        vocab_size=VOCABULARY, n_embd=10, n_layer=1, n_head=2, n_positions=16, scale_attn_by_inverse_layer_idx=True, **NO_DROPOUT),
+        hf.GPT2LMHeadModel, ["c_attn", "c_fc"]),
+    "llama": ("lm", lambda: hf.LlamaConfig(**dict(DECODER, num_key_value_heads=1)), hf.LlamaForCausalLM, ["q_proj", "down_proj"]),
+    "bert": ("cls", lambda: hf.BertConfig(**ENCODER), hf.BertForSequenceClassification, ["query", "value"]),
+    "olmo3": ("lm", lambda: hf.Olmo3Config(**dict(DECODER, pad_token_id=0, sliding_window=3)), hf.Olmo3ForCausalLM, ["q_proj", "v_proj"]),
+    "cohere2": ("lm", lambda: hf.Cohere2Config(**dict(DECODER, num_key_value_heads=1, sliding_window=3)), hf.Cohere2ForCausalLM,
+                ["q_proj", "v_proj"]),
+    "persimmon": ("lm", lambda: hf.PersimmonConfig(**dict(DECODER, partial_rotary_factor=0.5)), hf.PersimmonForCausalLM,
+                  ["query_key_value"]),
+    "arcee": ("lm", lambda: hf.ArceeConfig(**dict(DECODER, num_key_value_heads=1)), hf.ArceeForCausalLM, ["q_proj", "v_proj"]),
+    "exaone4": ("lm", lambda: hf.Exaone4Config(**dict(DECODER, num_key_value_heads=1, sliding_window=3)), hf.Exaone4ForCausalLM,
+                ["q_proj", "v_proj"]),
+    "biogpt": ("lm", lambda: hf.BioGptConfig(
+        **DECODER, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, activation_dropout=0.0, layerdrop=0.0),
+        hf.BioGptForCausalLM, ["q_proj", "v_proj"]),
+    "xglm": ("lm", lambda: hf.XGLMConfig(
+        vocab_size=VOCABULARY, d_model=H, num_layers=2, attention_heads=HEADS, ffn_dim=20, max_position_embeddings=16, dropout=0.0,
+        attention_dropout=0.0, activation_dropout=0.0), hf.XGLMForCausalLM, ["q_proj", "v_proj"]),
+    "openai-gpt": ("lm", lambda: hf.OpenAIGPTConfig(
+        vocab_size=VOCABULARY, n_embd=H, n_layer=2, n_head=HEADS, n_positions=16, **NO_DROPOUT), hf.OpenAIGPTLMHeadModel, ["c_attn"]),
+    "ctrl": ("lm", lambda: hf.CTRLConfig(
+        vocab_size=VOCABULARY, n_embd=H, dff=20, n_layer=2, n_head=HEADS, n_positions=16, resid_pdrop=0.0, embd_pdrop=0.0),
+        hf.CTRLLMHeadModel, ["Wq", "Wv"]),
+    "glm4": ("lm", lambda: hf.Glm4Config(**dict(DECODER, head_dim=4, num_key_value_heads=1, pad_token_id=0)), hf.Glm4ForCausalLM,
+             ["q_proj", "v_proj"]),
+    "lfm2": ("lm", lambda: hf.Lfm2Config(**dict(DECODER, num_key_value_heads=1, pad_token_id=0, layer_types=["conv", "full_attention"])),
+             hf.Lfm2ForCausalLM, ["q_proj", "in_proj"]),
+    "qwen3-moe": ("lm", lambda: hf.Qwen3MoeConfig(**dict(
+        DECODER, num_key_value_heads=1, head_dim=4, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=8)),
+        hf.Qwen3MoeForCausalLM, ["q_proj", "v_proj"]),
 }
 
 # Written a second time, as ONNX Runtime optimizes them.
@@ -185,17 +245,18 @@ def optimized(folder, written):
     for file in written:
         if file not in OPTIMIZED:
             continue
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        name = file.replace(".onnx", "-ort.onnx")
-        options.optimized_model_filepath = str(folder / name)
-        try:
-            onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"])
-            made.append(name)
-        except Exception as error:
-            say(folder=folder.name, file=name, export=str(error).strip().split("\n")[0][:200])
+        for level, tag in [("BASIC", "basic"), ("EXTENDED", "ort")]:
+            options = onnxruntime.SessionOptions()
+            options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_ENABLE_{level}")
+            options.log_severity_level = 4
+            options.intra_op_num_threads = 1
+            name = file.replace(".onnx", f"-{tag}.onnx")
+            options.optimized_model_filepath = str(folder / name)
+            try:
+                onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"])
+                made.append(name)
+            except Exception as error:
+                say(folder=folder.name, file=name, export=str(error).strip().split("\n")[0][:200])
     return made
 
 

@@ -32,6 +32,27 @@ function modelOf(more: (builder: GraphBuilder) => void): Model {
   return builder.build();
 }
 
+it("finds ONNX Runtime's FusedGemm, with its bias, either way round", () => {
+  const model = modelOf((builder) => {
+    for (const [name, dims, transB] of [
+      ['pooler', [6, 4], 1],
+      ['head', [4, 6], 0],
+    ] as const) {
+      const weight = builder.initializer(`${name}.weight`, floatTensor(dims, numbers(1, dims)));
+      const bias = builder.initializer(`${name}.bias`, floatTensor([6], numbers(2, [6])));
+      builder.op('com.microsoft::FusedGemm', ['x', weight, bias], {
+        transB: int(transB),
+        activation: { kind: 'string', value: 'Tanh' },
+      });
+    }
+  });
+  const size = { in: 4, out: 6 };
+  expect(findModules(model)).toMatchObject([
+    { ...size, name: 'pooler', weight: { layout: 'out_in' }, bias: 'pooler.bias' },
+    { ...size, name: 'head', weight: { layout: 'in_out' }, bias: 'head.bias' },
+  ]);
+});
+
 describe('names', () => {
   const weight = (builder: GraphBuilder, name: string, dims: readonly number[] = [4, 6]): string =>
     builder.initializer(name, floatTensor(dims, numbers(name.length, dims)));

@@ -7,6 +7,10 @@ export const REFUSED: ReadonlyMap<string, string> = new Map(
     '::LSTM': 'recurrent layers are not differentiated',
     '::GRU': 'recurrent layers are not differentiated',
     '::RNN': 'recurrent layers are not differentiated',
+    '::SplitToSequence':
+      'sequences of tensors are not differentiated; torch.onnx with dynamo=True writes none',
+    '::SequenceConstruct':
+      'sequences of tensors are not differentiated; torch.onnx with dynamo=True writes none',
     '::TopK': 'a choice of experts or tokens has no gradient of its own',
     '::QuantizeLinear': 'rounding has no gradient; train the model before it is quantized',
     '::DynamicQuantizeLinear': 'rounding has no gradient; train the model before it is quantized',

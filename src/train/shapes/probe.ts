@@ -18,11 +18,34 @@ const PROBE_SIZES: readonly (readonly [number, number])[] = [
   [37, 41],
 ];
 
+/** Ops of ai.onnx whose outputs are sequences of tensors, which have no one shape. */
+const SEQUENCES: ReadonlySet<string> = new Set([
+  ...[
+    'SplitToSequence',
+    'SequenceConstruct',
+    'SequenceEmpty',
+    'SequenceErase',
+    'SequenceInsert',
+    'SequenceMap',
+  ],
+]);
+
+/** Refused before ONNX Runtime runs anything: such a graph of Longformer on zeros ended the process (SIGFPE). */
+function refuseSequences({ graph, opsets }: Model): void {
+  const node = graph.nodes.find(({ op, domain }) => domain === '' && SEQUENCES.has(op));
+  if (node !== undefined)
+    throw new FedrotError(
+      'op_unsupported',
+      `${node.op} node "${node.name}" (opset ${opsets.get('') ?? 1} of ai.onnx): sequences of tensors are not differentiated; torch.onnx with dynamo=True writes none`,
+    );
+}
+
 /**
  * Type and shape of every value, by ONNX Runtime's own inference: each value becomes an untyped output of a session whose inputs have
  * fixed sizes, at two sizes. Where inference does not tell a shape, the graph is run on zeros.
  */
 export async function probeTypes(model: Model, folder?: string): Promise<ValueTypes> {
+  refuseSequences(model);
   const sizes = assignSizes(model.graph.inputs);
   const first = await probeOnce(model, (name) => sizes.get(name)?.[0] ?? 1, folder);
   const second = await probeOnce(model, (name) => sizes.get(name)?.[1] ?? 1, folder);
