@@ -12,7 +12,7 @@ export interface AggregationJob {
   readonly seed: number;
   /** The adapter that the silos started from. */
   readonly previousPath: string;
-  /** AggregateResult.state of that version, where it has one. */
+  /** CombineResult.state of that version, where it has one. */
   readonly state?: JobFile | undefined;
   readonly updates: readonly JobUpdate[];
   /** Where the new adapter is written; durable when the worker answers. */
