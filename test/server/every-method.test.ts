@@ -122,7 +122,7 @@ describe('every method in real rounds', () => {
       expect(replayed).toMatchObject({ computed: replayed.expected, differing: [] });
       expect(manifest.result.state !== undefined).toBe(aggregation.serverOptimizer !== undefined);
     }
-    const run = await untilRun(coordinator.admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilMeasured(coordinator.admin, runId);
     expect(run.rounds.map(({ diagnosticsJson }) => JSON.parse(diagnosticsJson) as unknown)).toEqual(
       expected.map(({ diagnostics }) => JSON.parse(JSON.stringify(diagnostics)) as unknown),
     );

@@ -2,7 +2,8 @@ import { copyFileSync, existsSync, readdirSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
-import { aggregateInWorker, type Aggregate } from '../../src/server/aggregation/run-aggregation.js';
+import { performAggregation } from '../../src/server/aggregation/perform-aggregation.js';
+import type { Aggregate } from '../../src/server/aggregation/aggregation-workers.js';
 import { FakeSilo } from './support/fake-silo.js';
 import {
   createRun,
@@ -47,8 +48,8 @@ function leave(): void {
   for (const silo of silos.splice(0)) silo.close();
 }
 
-async function start(aggregate: Aggregate = aggregateInWorker): Promise<void> {
-  coordinator = await startTestCoordinator(folder, {}, { aggregate });
+async function start(aggregate?: Aggregate): Promise<void> {
+  coordinator = await startTestCoordinator(folder, {}, { ...(aggregate && { aggregate }) });
 }
 
 async function joinAll(): Promise<void> {
@@ -167,7 +168,7 @@ describe('a coordinator that is stopped and started again', () => {
     leave();
     let written = '';
     const fileOnly: Aggregate = async (job, signal) => {
-      const { sha256 } = await aggregateInWorker(job, signal);
+      const { sha256 } = performAggregation(job);
       copyFileSync(job.outputPath, join(dirname(job.outputPath), `${sha256}.safetensors`));
       written = sha256;
       return never(job, signal);

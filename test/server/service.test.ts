@@ -89,7 +89,7 @@ describe('a run with three silos and an evaluator', () => {
         });
       }
     }
-    const run = await untilRun(admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilMeasured(admin, runId);
     expect(run).toMatchObject({ state: 'RUN_STATE_FINISHED', round: 2, reason: '' });
     expect(run.rounds.map(({ round, updates }) => [round, updates.map(({ silo }) => silo)])).toEqual([
       [1, ['a', 'b', 'c']],

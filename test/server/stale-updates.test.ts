@@ -5,7 +5,7 @@ import { FedrotError } from '../../src/errors.js';
 import { readRounds } from '../../src/evidence/round-files.js';
 import { parseSignedRound, type RoundManifest } from '../../src/evidence/round-manifest.js';
 import type { RunSpecInput } from '../../src/run-spec.js';
-import { aggregateInWorker, type Aggregate } from '../../src/server/aggregation/run-aggregation.js';
+import type { Aggregate } from '../../src/server/aggregation/aggregation-workers.js';
 import { checkData } from '../../src/server/backup/check-data.js';
 import { FakeSilo, type Task } from './support/fake-silo.js';
 import {
@@ -40,8 +40,8 @@ function leave(): void {
   for (const silo of silos.splice(0)) silo.close();
 }
 
-async function start(aggregate: Aggregate = aggregateInWorker): Promise<void> {
-  coordinator = await startTestCoordinator(folder, {}, { aggregate });
+async function start(aggregate?: Aggregate): Promise<void> {
+  coordinator = await startTestCoordinator(folder, {}, { ...(aggregate && { aggregate }) });
 }
 
 async function join3(): Promise<void> {

@@ -6,7 +6,7 @@ import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { NO_TRACING, type Tracing } from '../../trace/tracing.js';
 import { openTensorFile } from '../../tensor/safetensors-file.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
-import type { Aggregate } from '../aggregation/run-aggregation.js';
+import type { Aggregate, Diagnose } from '../aggregation/aggregation-workers.js';
 import type { CoordinatorConfig } from '../config.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
@@ -22,11 +22,12 @@ import { admits } from './admission.js';
 import { AssignmentHub } from './assignment-hub.js';
 import { outstandingAssignments } from './assignments.js';
 import { ChangeFeed } from './change-feed.js';
+import { Diagnoser } from './diagnoser.js';
 import { RunObserver } from './observe.js';
 import { ProgressBoard } from './progress-board.js';
 import { Publisher } from './publisher.js';
 import { replay } from './replay.js';
-import { RunActor } from './run-actor.js';
+import { RunActor, type RunActorOptions } from './run-actor.js';
 import { RoundTraces } from './round-traces.js';
 import { SiloRegistry, type SiloRole } from './silo-registry.js';
 
@@ -39,6 +40,9 @@ export interface CoordinatorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly aggregate: Aggregate;
+  readonly diagnose: Diagnose;
+  /** Told that an aggregation is to be expected. Default: nobody is. */
+  readonly onExpected?: () => void;
   /** Default: no manifests of rounds are written. */
   readonly evidence?: RoundEvidence;
   /** A stored file that is not what it was. */
@@ -75,6 +79,9 @@ export class Coordinator {
   readonly tracing: Tracing;
   readonly #traces: RoundTraces;
   readonly #publisher: Publisher;
+  readonly #diagnoser: Diagnoser;
+  /** An aggregation is to be expected. */
+  readonly expectAggregation: () => void;
   #draining = false;
 
   private constructor(options: CoordinatorOptions) {
@@ -90,6 +97,8 @@ export class Coordinator {
     this.tracing = options.tracing ?? NO_TRACING;
     this.#traces = new RoundTraces(this.tracing);
     this.#publisher = new Publisher(options);
+    this.#diagnoser = new Diagnoser(options);
+    this.expectAggregation = options.onExpected ?? (() => undefined);
     this.silos = new SiloRegistry({
       store: options.store,
       clock: options.clock,
@@ -188,6 +197,7 @@ export class Coordinator {
   /** After drain, when no call is under way any more. */
   async close(): Promise<void> {
     await this.#publisher.close();
+    await this.#diagnoser.close();
     for (const run of this.#runs.values()) await run.close();
     await this.store.close();
   }
@@ -197,7 +207,9 @@ export class Coordinator {
     const atWork = new Set<string>();
     for (const { runId, spec, createdMs, snapshot, events, seq, logSeq } of stored) {
       const state = replay({ snapshot, events });
-      const run = this.#add({ runId, spec, createdMs, state, seq, logSeq }, await this.store.adapters(runId));
+      const undiagnosed = await this.store.undiagnosed(runId);
+      const stored = { runId, spec, createdMs, state, seq, logSeq, undiagnosed };
+      const run = this.#add(stored, await this.store.adapters(runId));
       for (const silo of [...state.trainers, ...state.evaluators])
         if (state.phase !== 'done') atWork.add(silo);
       this.logger.info({ run: run.runId, phase: state.phase, round: state.round }, 'loaded a run');
@@ -213,6 +225,7 @@ export class Coordinator {
       if (run.state.phase === 'aggregating' && run.state.dueMs === 0)
         this.#publisher.publish(run, run.state.round);
       run.start();
+      this.#diagnoser.look(run);
       if (run.state.phase !== 'done')
         run.send({ type: 'restarted' }).catch((error: unknown) => {
           this.logger.error({ err: error, run: run.runId }, 'deadlines could not be looked over');
@@ -227,7 +240,7 @@ export class Coordinator {
   }
 
   #add(
-    run: Pick<RunActor, 'runId' | 'spec' | 'createdMs' | 'state' | 'logSeq'> & { readonly seq: number },
+    run: Pick<RunActorOptions, 'runId' | 'spec' | 'createdMs' | 'state' | 'seq' | 'logSeq' | 'undiagnosed'>,
     adapters: readonly AdapterRecord[],
   ): RunActor {
     const { store, clock, logger } = this;
@@ -240,6 +253,9 @@ export class Coordinator {
       logger,
       onStep: (...step) => {
         this.#stepped(...step);
+      },
+      onDiagnosed: () => {
+        this.changes.notify(run.runId);
       },
     });
     this.#runs.set(run.runId, actor);
@@ -281,13 +297,17 @@ export class Coordinator {
         this.spool.dropPartials(run.runId, closed).catch((error: unknown) => {
           this.logger.warn({ err: error, run: run.runId }, 'parts of uploads could not be removed');
         });
-    if (!this.#draining) for (const effect of effects) this.#perform(run, effect);
+    if (!this.#draining) {
+      for (const effect of effects) this.#perform(run, effect);
+      this.#diagnoser.look(run);
+    }
     this.changes.notify(run.runId);
   }
 
   #perform(run: RunActor, effect: Effect): void {
     switch (effect.type) {
       case 'assign':
+        this.expectAggregation();
         for (const assignment of outstandingAssignments(run, effect.silo, this.tracing))
           if (assignment.taskId === effect.taskId) this.#hub.send(effect.silo, assignment);
         break;

@@ -63,7 +63,8 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
       identity.operator('view', context);
       const run = coordinator.run(runId);
       for await (const _change of coordinator.changes.watch(runId, context.signal)) {
-        const isOver = run.state.phase === 'done';
+        // Whoever follows a run wants to know how its last round came out.
+        const isOver = run.state.phase === 'done' && run.undiagnosed.size === 0;
         yield { run: await view(runId) };
         if (isOver) return;
         await pause(coordinator.clock, WATCH_INTERVAL_MS, context.signal);

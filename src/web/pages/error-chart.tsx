@@ -28,7 +28,7 @@ export function ErrorChart({ rounds }: { readonly rounds: readonly RoundPoint[] 
       yLabel="of the mean’s norm"
       include={[0]}
       format={(value) => formatPercent(value, value < 0.1 ? 1 : 0)}
-      empty="Known when the first round is published, for methods whose server sees both factors."
+      empty="Known soon after the first round is published, for methods whose server sees both factors."
     />
   );
 }

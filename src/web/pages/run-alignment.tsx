@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { RoundDetail, RoundModule, RunSummary } from '../../api/types.js';
+import type { RoundDetail, RoundModule, RoundPoint, RunSummary } from '../../api/types.js';
 import { formatNumber, formatPercent, shortModule } from '../lib/format.js';
 import { series } from '../state/live.js';
 import { useLoaded } from '../state/use-loaded.js';
@@ -50,7 +50,7 @@ export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element
           </label>
         }
       >
-        <Matrix run={run.id} round={round} />
+        <Matrix run={run.id} round={round} diagnosis={rounds[index]?.diagnosis} />
       </Card>
       <div class="charts two">
         <LineChart
@@ -108,13 +108,34 @@ function ratioColumn(
   };
 }
 
-function Matrix({ run, round }: { readonly run: string; readonly round: number }): JSX.Element {
+function Matrix({
+  run,
+  round,
+  diagnosis,
+}: {
+  readonly run: string;
+  readonly round: number;
+  readonly diagnosis: RoundPoint['diagnosis'] | undefined;
+}): JSX.Element {
   const { data, failure, reload } = useLoaded<RoundDetail>(
     `/runs/${encodeURIComponent(run)}/rounds/${round}`,
+    diagnosis,
   );
   if (failure) return <Failure failure={failure} retry={reload} />;
   if (!data) return <Loading lines={6} />;
-  const { modules, silos } = data;
+  const { modules, silos, point } = data;
+  if (point.diagnosis === 'pending')
+    return (
+      <Empty icon="info" title="This round is being measured">
+        <p>Its adapter is published. Errors and misalignment follow as soon as the coordinator has time.</p>
+      </Empty>
+    );
+  if (point.diagnosis === 'failed')
+    return (
+      <Empty icon="info" title="This round could not be measured">
+        <p>Its adapter is published all the same. The run’s log says why.</p>
+      </Empty>
+    );
   if (modules.length === 0 || silos.length === 0)
     return (
       <Empty icon="info" title="Nothing was measured in this round">

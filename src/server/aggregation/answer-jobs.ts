@@ -1,0 +1,16 @@
+import { parentPort } from 'node:worker_threads';
+import { asFedrotError } from '../../errors.js';
+import type { WorkerAnswer } from './aggregation-job.js';
+
+/** In a worker thread: does every job that comes, and answers. */
+export function answerJobs<Job, T>(perform: (job: Job) => T): void {
+  const answer = (job: Job): WorkerAnswer<T> => {
+    try {
+      return { outcome: perform(job) };
+    } catch (thrown) {
+      const { code, message, stack } = asFedrotError(thrown);
+      return { error: { code, message, ...(stack === undefined ? {} : { stack }) } };
+    }
+  };
+  parentPort?.on('message', (job: Job) => parentPort?.postMessage(answer(job)));
+}
