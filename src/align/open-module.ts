@@ -61,7 +61,7 @@ function crossGrams(kernels: Kernels, data: ModuleData, side: Side, reference: R
   const length = norm(y);
   return data.weights.map((_, i) => {
     const { x, n } = rowsOf(data.factors(i), side);
-    return { m: kernels.gram(x, r, y, r, n), scale: norm(x) * length };
+    return { m: kernels.gram(x, r, y, r, n), scale: Math.sqrt(data.square(i, side)) * length };
   });
 }
 

@@ -18,6 +18,7 @@ import {
   specOf,
   startTestCoordinator,
   tempFolder,
+  untilMeasured,
   untilRun,
   type TestCoordinator,
 } from './support/harness.js';

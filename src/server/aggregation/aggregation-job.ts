@@ -53,6 +53,12 @@ export interface AggregationOutcome extends OutputFile {
   readonly norm: number;
 }
 
+/** What a worker does of an aggregation: all of it, or one of two parts that go side by side. */
+export interface AggregationTask {
+  readonly job: AggregationJob;
+  readonly what: 'all' | 'combine' | 'verify';
+}
+
 /** What comes back from a worker. */
 export type WorkerAnswer<T> =
   | { readonly outcome: T }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { RoundDiagnostics } from '../../align/types.js';
 import { workerUrl } from '../../worker-url.js';
-import type { AggregationJob, AggregationOutcome, RoundJob } from './aggregation-job.js';
+import type { AggregationJob, AggregationOutcome, AggregationTask, RoundJob } from './aggregation-job.js';
 import { RightOfWay } from './right-of-way.js';
 import { WarmWorker } from './warm-worker.js';
 
@@ -35,17 +35,26 @@ export class AggregationWorkers {
     this.#all = [...this.#free, this.#diagnoser];
   }
 
-  /** In a worker thread. Throws what performAggregation throws; cancelled on abort; internal where the thread dies. */
+  /** Off the event loop. Throws what performAggregation throws; cancelled on abort; internal where a thread dies. */
   readonly aggregate: Aggregate = async (job, signal) => {
     this.#rightOfWay.take();
     const worker = this.#free.pop() ?? (await new Promise<WarmWorker>((resolve) => this.#waiting.push(resolve)));
+    // Reading updates to see that they are what was accepted takes as long as combining them: where a thread is free, at the same time.
+    const other = job.updates.length > 1 ? this.#free.pop() : undefined;
     try {
-      return await worker.run<AggregationOutcome>(job, signal);
+      const task = (what: AggregationTask['what']): AggregationTask => ({ job, what });
+      if (other === undefined) return await worker.run<AggregationOutcome>(task('all'), signal);
+      const [verified, combined] = await Promise.allSettled([
+        other.run<undefined>(task('verify'), signal),
+        worker.run<AggregationOutcome>(task('combine'), signal),
+      ]);
+      // What is damaged may also be the reason why it could not be combined.
+      if (verified.status === 'rejected') throw verified.reason;
+      if (combined.status === 'rejected') throw combined.reason;
+      return combined.value;
     } finally {
       this.#rightOfWay.leave();
-      const next = this.#waiting.shift();
-      if (next) next(worker);
-      else this.#free.push(worker);
+      for (const free of other === undefined ? [worker] : [other, worker]) this.#release(free);
     }
   };
 
@@ -54,7 +63,13 @@ export class AggregationWorkers {
 
   /** An aggregation is to be expected: a thread gets ready for it. */
   warm(): void {
-    if (this.#free.length === this.#most) this.#free.at(-1)?.warm();
+    if (this.#free.length === this.#most) for (const worker of this.#free.slice(-2)) worker.warm();
+  }
+
+  #release(worker: WarmWorker): void {
+    const next = this.#waiting.shift();
+    if (next) next(worker);
+    else this.#free.push(worker);
   }
 
   close(): void {

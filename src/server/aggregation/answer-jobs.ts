@@ -3,8 +3,8 @@ import { asFedrotError } from '../../errors.js';
 import type { WorkerAnswer } from './aggregation-job.js';
 
 /** In a worker thread: does every job that comes, and answers. */
-export function answerJobs<Job, T>(perform: (job: Job) => T): void {
-  const answer = (job: Job): WorkerAnswer<T> => {
+export function answerJobs(perform: (job: unknown) => unknown): void {
+  const answer = (job: unknown): WorkerAnswer<unknown> => {
     try {
       return { outcome: perform(job) };
     } catch (thrown) {
@@ -12,5 +12,5 @@ export function answerJobs<Job, T>(perform: (job: Job) => T): void {
       return { error: { code, message, ...(stack === undefined ? {} : { stack }) } };
     }
   };
-  parentPort?.on('message', (job: Job) => parentPort?.postMessage(answer(job)));
+  parentPort?.on('message', (job: unknown) => parentPort?.postMessage(answer(job)));
 }

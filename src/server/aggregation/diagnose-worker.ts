@@ -12,4 +12,8 @@ const NICE = 19;
 if (process.platform === 'linux') setPriority(NICE);
 
 const rightOfWay = new RightOfWay(workerData as SharedArrayBuffer);
-answerJobs((job: RoundJob) => performDiagnosis(job, () => rightOfWay.wait()));
+answerJobs((job) =>
+  performDiagnosis(job as RoundJob, () => {
+    rightOfWay.wait();
+  }),
+);

@@ -4,13 +4,15 @@ import type { WeightedUpdate } from '../../align/types.js';
 import { FedrotError } from '../../errors.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
 import { storageError } from '../store/storage-error.js';
-import type { JobFile, RoundJob } from './aggregation-job.js';
+import type { JobFile, JobUpdate, RoundJob } from './aggregation-job.js';
 
 const READ_BYTES = 4 * 1024 * 1024;
 
 /** The stored files that a job reads, closed together. */
 export class OpenFiles {
   readonly #files: TensorFile[] = [];
+
+  constructor(private readonly verify = true) {}
 
   /** A file that was whole when it was stored: whatever is wrong with it now is damage. */
   open(path: string): TensorFile {
@@ -33,19 +35,27 @@ export class OpenFiles {
   }
 
   updates({ updates }: RoundJob): WeightedUpdate[] {
-    return updates.map(({ silo, weight, stale, ...file }) => ({
-      silo,
-      weight,
-      tensors: this.openChecked(file, `the update of ${silo}`),
-      ...(stale && {
-        stale: { base: this.openChecked(stale, `the version that ${silo} began from`), scale: stale.scale },
-      }),
-    }));
+    return updates.map((update) => {
+      if (this.verify) requireUpdate(update);
+      const { silo, weight, path, stale } = update;
+      return {
+        silo,
+        weight,
+        tensors: this.open(path),
+        ...(stale && { stale: { base: this.open(stale.path), scale: stale.scale } }),
+      };
+    });
   }
 
   close(): void {
     for (const file of this.#files) file.close();
   }
+}
+
+/** An update, and the version that it began from, are what they were. Throws storage_corrupt. */
+export function requireUpdate({ silo, path, sha256, stale }: JobUpdate): void {
+  requireDigest(path, sha256, `the update of ${silo}`);
+  if (stale) requireDigest(stale.path, stale.sha256, `the version that ${silo} began from`);
 }
 
 /** Nothing that was changed on the disk goes into an adapter. */

@@ -1,18 +1,24 @@
 import { combine } from '../../align/aggregate.js';
 import { FedrotError } from '../../errors.js';
+import { squareSum } from '../../tensor/bytes.js';
 import { memorySource } from '../../tensor/encode-file.js';
 import type { NamedTensor, TensorSource } from '../../tensor/tensor.js';
 import { writeTensorFile } from '../../tensor/write-file.js';
 import { storageError } from '../store/storage-error.js';
-import type { AggregationJob, AggregationOutcome, OutputFile } from './aggregation-job.js';
-import { OpenFiles } from './open-files.js';
+import type { AggregationJob, AggregationOutcome, OutputFile, RoundJob } from './aggregation-job.js';
+import { OpenFiles, requireUpdate } from './open-files.js';
+
+/** Every update is still what it was when it was stored. Throws storage_corrupt. */
+export function verifyUpdates({ updates }: RoundJob): void {
+  for (const update of updates) requireUpdate(update);
+}
 
 /**
  * Reads the updates, combines them, writes the new adapter durably, and with it what silos merge and what the next round needs.
- * Synchronous: for a worker thread.
+ * Synchronous: for a worker thread. `verify`: false where another thread does that at the same time, with verifyUpdates.
  */
-export function performAggregation(job: AggregationJob): AggregationOutcome {
-  const files = new OpenFiles();
+export function performAggregation(job: AggregationJob, { verify = true } = {}): AggregationOutcome {
+  const files = new OpenFiles(verify);
   try {
     const { method, options, serverOptimizer, robust, round, seed } = job;
     const { tensors, merge, state } = combine({
@@ -38,9 +44,9 @@ export function performAggregation(job: AggregationJob): AggregationOutcome {
 }
 
 function euclideanNorm(tensors: readonly NamedTensor[]): number {
-  let sum = 0;
-  for (const { data } of tensors) for (const value of data) sum += value * value;
-  return Math.sqrt(sum);
+  const square = ({ data }: NamedTensor): number =>
+    squareSum(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 'f32');
+  return Math.sqrt(tensors.reduce((sum, tensor) => sum + square(tensor), 0));
 }
 
 function write(path: string, source: TensorSource): OutputFile {

@@ -43,7 +43,7 @@ export class WarmWorker {
     let stop: () => void = () => undefined;
     try {
       const answer = await new Promise<WorkerAnswer<T>>((resolve, reject) => {
-        this.#answer = resolve as (answer: WorkerAnswer<never>) => void;
+        this.#answer = resolve;
         this.#died = reject;
         stop = () => {
           reject(calledOff());
