@@ -29,14 +29,15 @@ export function combine(
   input: AggregateInput,
   kernels: Kernels = fastKernels(),
   methods = METHODS,
+  /** Called before every module. */
+  between: () => void = () => undefined,
 ): CombineResult {
   const round = openRound(input, kernels, methods, { measured: false });
-  return published(
-    input,
-    kernels,
-    round,
-    round.modules.map((layout, i) => round.module(i, (_, combined) => publishedModule(layout, combined))),
-  );
+  const modules = round.modules.map((layout, i) => {
+    between();
+    return round.module(i, (_, combined) => publishedModule(layout, combined));
+  });
+  return published(input, kernels, round, modules);
 }
 
 /**
@@ -48,11 +49,11 @@ export function diagnose(
   kernels: Kernels = fastKernels(),
   methods = METHODS,
   /** Called before every module: where others may go first. */
-  pause: () => void = () => undefined,
+  between: () => void = () => undefined,
 ): RoundDiagnostics {
   const round = openRound(input, kernels, methods, { measured: true });
   const diagnosed = round.modules.map((_, i) => {
-    pause();
+    between();
     return round.module(i, diagnoseModule);
   });
   return roundDiagnostics(diagnosed, round.updates);

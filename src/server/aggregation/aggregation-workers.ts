@@ -10,6 +10,9 @@ export type Aggregate = (job: AggregationJob, signal: AbortSignal) => Promise<Ag
 /** Measures a published round. */
 export type Diagnose = (job: RoundJob, signal: AbortSignal) => Promise<RoundDiagnostics>;
 
+/** For objects that do not live long. Tensors lie elsewhere: threads need little, and by default would take six times as much each. */
+const YOUNG_MB = 8;
+
 /** So long a thread is kept that has nothing to do, ms. */
 const IDLE_MS = 30_000;
 
@@ -28,7 +31,11 @@ export class AggregationWorkers {
 
   constructor({ idleMs = IDLE_MS, most = Math.max(2, availableParallelism() >> 1) } = {}) {
     const start = (file: string, workerData?: unknown): WarmWorker =>
-      new WarmWorker({ url: workerUrl(import.meta.url, file), idleMs, worker: { workerData } });
+      new WarmWorker({
+        url: workerUrl(import.meta.url, file),
+        idleMs,
+        worker: { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } },
+      });
     this.#most = most;
     this.#free = Array.from({ length: most }, () => start('./aggregate-worker.js'));
     this.#diagnoser = start('./diagnose-worker.js', this.#rightOfWay.memory);

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { asFedrotError } from '../../errors.js';
+import { collectGarbage } from './collect-garbage.js';
 import type { WorkerAnswer } from './aggregation-job.js';
 
 /** In a worker thread: does every job that comes, and answers. */
@@ -12,5 +13,8 @@ export function answerJobs(perform: (job: unknown) => unknown): void {
       return { error: { code, message, ...(stack === undefined ? {} : { stack }) } };
     }
   };
-  parentPort?.on('message', (job: unknown) => parentPort?.postMessage(answer(job)));
+  parentPort?.on('message', (job: unknown) => {
+    parentPort?.postMessage(answer(job));
+    collectGarbage();
+  });
 }

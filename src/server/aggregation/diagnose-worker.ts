@@ -2,6 +2,7 @@ import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
 import type { RoundJob } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
+import { collectGarbage } from './collect-garbage.js';
 import { performDiagnosis } from './perform-diagnosis.js';
 import { RightOfWay } from './right-of-way.js';
 
@@ -14,6 +15,7 @@ if (process.platform === 'linux') setPriority(NICE);
 const rightOfWay = new RightOfWay(workerData as SharedArrayBuffer);
 answerJobs((job) =>
   performDiagnosis(job as RoundJob, () => {
+    collectGarbage({ young: true });
     rightOfWay.wait();
   }),
 );

@@ -1,4 +1,5 @@
 import { combine } from '../../align/aggregate.js';
+import type { AggregateInput } from '../../align/types.js';
 import { FedrotError } from '../../errors.js';
 import { squareSum } from '../../tensor/bytes.js';
 import { memorySource } from '../../tensor/encode-file.js';
@@ -15,13 +16,16 @@ export function verifyUpdates({ updates }: RoundJob): void {
 
 /**
  * Reads the updates, combines them, writes the new adapter durably, and with it what silos merge and what the next round needs.
- * Synchronous: for a worker thread. `verify`: false where another thread does that at the same time, with verifyUpdates.
+ * Synchronous: for a worker thread. `verify`: false where another thread does that at the same time, with verifyUpdates. `between`: see combine.
  */
-export function performAggregation(job: AggregationJob, { verify = true } = {}): AggregationOutcome {
+export function performAggregation(
+  job: AggregationJob,
+  { verify = true, between }: { readonly verify?: boolean; readonly between?: () => void } = {},
+): AggregationOutcome {
   const files = new OpenFiles(verify);
   try {
     const { method, options, serverOptimizer, robust, round, seed } = job;
-    const { tensors, merge, state } = combine({
+    const input: AggregateInput = {
       method,
       options,
       serverOptimizer,
@@ -31,7 +35,8 @@ export function performAggregation(job: AggregationJob, { verify = true } = {}):
       previous: files.open(job.previousPath),
       ...(job.state && { state: files.openChecked(job.state, `the state of round ${round - 1}`) }),
       updates: files.updates(job),
-    });
+    };
+    const { tensors, merge, state } = combine(input, undefined, undefined, between);
     return {
       ...write(job.outputPath, memorySource(tensors)),
       ...(merge && { merge: write(job.mergeOutputPath, merge) }),

@@ -106,6 +106,7 @@ export class SubmitUpdate {
       return { sha256: begin.sha256, alreadyKnown: true };
     }
     refuse(submission);
+    this.coordinator.expectAggregation();
     await this.quotas.requireSpace(begin.manifest?.payloadBytes ?? 0);
     metrics.uploads.inc();
     try {
