@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
 import type { Diagnose } from '../../src/server/aggregation/aggregation-workers.js';
 import { performDiagnosis } from '../../src/server/aggregation/perform-diagnosis.js';
@@ -118,7 +118,9 @@ describe('a round is measured after it is published', () => {
     await start();
     const run = await untilMeasured(coordinator.admin, runId);
     for (const { diagnosticsJson } of run.rounds)
-      expect((JSON.parse(diagnosticsJson) as { aggregationError: number }).aggregationError).toBeGreaterThan(0);
+      expect((JSON.parse(diagnosticsJson) as { aggregationError: number }).aggregationError).toBeGreaterThan(
+        0,
+      );
   });
 
   it('updates stay until their round is measured, whatever the retention', async () => {

@@ -4,17 +4,13 @@ import type { Logger } from '../../log.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { NO_TRACING, type Tracing } from '../../trace/tracing.js';
-import { openTensorFile } from '../../tensor/safetensors-file.js';
-import type { TensorInfo } from '../../tensor/tensor.js';
 import type { Aggregate, Diagnose } from '../aggregation/aggregation-workers.js';
 import type { CoordinatorConfig } from '../config.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
 import { newStanding } from '../round/standing.js';
-import { roundOf } from '../round/staleness.js';
 import { initialState, type RunState } from '../round/state.js';
-import { assignedTasks, isRoundOpen } from '../round/tasks.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { AdapterFile, AdapterRecord, SiloRecord, Store } from '../store/store.js';
@@ -26,8 +22,9 @@ import { Diagnoser } from './diagnoser.js';
 import { RunObserver } from './observe.js';
 import { ProgressBoard } from './progress-board.js';
 import { Publisher } from './publisher.js';
-import { replay } from './replay.js';
-import { RunActor, type RunActorOptions } from './run-actor.js';
+import { collectGarbage, loadRuns, tensorsOf, type LoadedRun } from './load-runs.js';
+import { openRounds } from './open-rounds.js';
+import { RunActor } from './run-actor.js';
 import { RoundTraces } from './round-traces.js';
 import { SiloRegistry, type SiloRole } from './silo-registry.js';
 
@@ -203,19 +200,16 @@ export class Coordinator {
   }
 
   async #load(): Promise<void> {
-    const stored = await this.store.runs();
     const atWork = new Set<string>();
-    for (const { runId, spec, createdMs, snapshot, events, seq, logSeq } of stored) {
-      const state = replay({ snapshot, events });
-      const undiagnosed = await this.store.undiagnosed(runId);
-      const stored = { runId, spec, createdMs, state, seq, logSeq, undiagnosed };
-      const run = this.#add(stored, await this.store.adapters(runId));
+    for (const { run, adapters } of await loadRuns(this.store)) {
+      const { runId, state } = this.#add(run, adapters);
       for (const silo of [...state.trainers, ...state.evaluators])
         if (state.phase !== 'done') atWork.add(silo);
-      this.logger.info({ run: run.runId, phase: state.phase, round: state.round }, 'loaded a run');
+      this.logger.info({ run: runId, phase: state.phase, round: state.round }, 'loaded a run');
     }
     this.silos.restore(await this.store.silos(), atWork, this.config.reconnectGraceMs);
-    await this.#collectGarbage();
+    const removed = await collectGarbage(this.spool, this.store, this.runs());
+    if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
   }
 
   /** Begins to act: after everything is loaded and calls can come in. */
@@ -233,21 +227,12 @@ export class Coordinator {
     }
   }
 
-  async #collectGarbage(): Promise<void> {
-    const open = new Map(this.runs().map((run) => [run.runId, openRounds(run.state)]));
-    const removed = await this.spool.collectGarbage(await this.store.referencedFiles(), open);
-    if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
-  }
-
-  #add(
-    run: Pick<RunActorOptions, 'runId' | 'spec' | 'createdMs' | 'state' | 'seq' | 'logSeq' | 'undiagnosed'>,
-    adapters: readonly AdapterRecord[],
-  ): RunActor {
+  #add(run: LoadedRun['run'], adapters: readonly AdapterRecord[]): RunActor {
     const { store, clock, logger } = this;
     const actor = new RunActor({
       ...run,
       adapters,
-      tensors: this.#tensorsOf(adapters[0]),
+      tensors: tensorsOf(this.spool, adapters[0]),
       store,
       clock,
       logger,
@@ -261,15 +246,6 @@ export class Coordinator {
     this.#runs.set(run.runId, actor);
     if (run.state.phase !== 'done') this.#observer.progressed(run.runId, clock.now());
     return actor;
-  }
-
-  #tensorsOf(initial: AdapterRecord | undefined): readonly TensorInfo[] {
-    const file = openTensorFile(this.spool.pathOf(initial?.sha256 ?? ''));
-    try {
-      return file.tensors;
-    } finally {
-      file.close();
-    }
   }
 
   async #joined({ silo, role, examples }: SiloRecord): Promise<void> {
@@ -322,11 +298,4 @@ export class Coordinator {
         break; // recorded with the event
     }
   }
-}
-
-/** The rounds whose tasks may still be answered. */
-function openRounds(state: RunState): ReadonlySet<number> {
-  const rounds = new Set(assignedTasks(state).map((task) => roundOf(state, task)));
-  const open = isRoundOpen(state) && (state.phase === 'collecting' || state.phase === 'waiting');
-  return open ? rounds.add(state.round) : rounds;
 }

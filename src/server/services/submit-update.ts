@@ -116,7 +116,8 @@ export class SubmitUpdate {
             takenOver.abort(signal.reason);
           });
           await this.coordinator.spool.dropOtherPartials(key);
-          const place = await this.admission.enter(AbortSignal.any([signal, context.signal]));
+          const turn = this.admission.enter(AbortSignal.any([signal, context.signal]));
+          const place = await this.coordinator.silos.whileWaiting(claim.silo, turn);
           const taken = leaveWhenIdle(messages, place, clock);
           await whileWide(context, () => this.#receive(submission, taken, count)).finally(() => {
             place.leave();
@@ -162,6 +163,7 @@ export class SubmitUpdate {
       const digest = await receivePayload(parts, async (offset, data) => {
         refuse(submission);
         count(data.length);
+        this.coordinator.silos.heard(submission.claim.silo);
         checker.push(offset, data);
         await file.append(data);
         metrics.bytesReceived.inc({ kind: 'update' }, data.length);
