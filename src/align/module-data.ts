@@ -1,5 +1,5 @@
 import { FedrotError } from '../errors.js';
-import { firstNotFinite } from '../tensor/bytes.js';
+import { firstNotFinite, squareSum } from '../tensor/bytes.js';
 import type { TensorSource } from '../tensor/tensor.js';
 import { shares, type SiloInstructions } from './instructions.js';
 import { readFactors, type ModuleLayout } from './layout.js';
@@ -33,6 +33,8 @@ export interface ModuleData {
    * tensor_not_finite.
    */
   factors(silo: number): RowFactors;
+  /** ‖A_i‖_F² or ‖B_i‖_F², of the factors as `factors` gives them. */
+  square(silo: number, side: 'a' | 'b'): number;
   /** Forgets what was read; from now on everything is read when it is asked for. */
   release(): void;
 }
@@ -49,13 +51,24 @@ export function moduleData(
   const kept: (RowFactors | undefined)[] = [];
   const previous = readFactors(published, layout);
   const shared = { a: shares(instructions, 'a'), b: shares(instructions, 'b') };
-  const read = ({ silo, tensors }: SiloUpdate): RowFactors => ({
-    r,
-    in: inputs,
-    out,
-    a: shared.a ? filled(readFinite(tensors, layout.a, silo), r * inputs) : previous.a,
-    bt: shared.b ? filled(readTransposed(tensors, layout, silo), r * out) : previous.bt,
-  });
+  const squares: { a: number; b: number }[] = [];
+  const read = (i: number): RowFactors => {
+    const { silo, tensors } = updates[i]!;
+    const a = shared.a ? tensors.read(layout.a) : previous.a;
+    const b = shared.b ? tensors.read(layout.b) : previous.bt;
+    // In the pass that lengths need anyway: what is not finite shows in them.
+    squares[i] = {
+      a: shared.a ? checkFinite(a, layout.a, silo) : squareSum(bytesOf(a), 'f32'),
+      b: shared.b ? checkFinite(b, layout.b, silo) : squareSum(bytesOf(b), 'f32'),
+    };
+    return {
+      r,
+      in: inputs,
+      out,
+      a: filled(a, r * inputs),
+      bt: shared.b ? filled(transposed(b, out, b.length / out), r * out) : b,
+    };
+  };
   const trains = (side: 'a' | 'b'): boolean => instructions.train === 'both' || instructions.train === side;
   return {
     layout,
@@ -66,26 +79,19 @@ export function moduleData(
     factors(silo) {
       const known = kept[silo];
       if (known) return known;
-      const factors = read(updates[silo]!);
+      const factors = read(silo);
       if (keep) kept[silo] = factors;
       return factors;
+    },
+    square(silo, side) {
+      if (squares[silo] === undefined) this.factors(silo);
+      return squares[silo]![side];
     },
     release() {
       keep = false;
       kept.length = 0;
     },
   };
-}
-
-function readFinite(tensors: TensorSource, name: string, silo: string): Float32Array {
-  const data = tensors.read(name);
-  checkFinite(data, name, silo);
-  return data;
-}
-
-function readTransposed(tensors: TensorSource, { b, out }: ModuleLayout, silo: string): Float32Array {
-  const data = readFinite(tensors, b, silo);
-  return transposed(data, out, data.length / out);
 }
 
 /** Zero rows after the last. */
@@ -96,12 +102,17 @@ function filled(rows: Float32Array, length: number): Float32Array {
   return result;
 }
 
-/** Throws tensor_not_finite, naming tensor and silo. */
-export function checkFinite(data: Float32Array, tensor: string, silo: string): void {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (firstNotFinite(bytes, 'f32') >= 0)
+const bytesOf = (data: Float32Array): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/** The sum of the squares, which float32 values cannot take beyond float64. Throws tensor_not_finite, naming tensor and silo. */
+export function checkFinite(data: Float32Array, tensor: string, silo: string): number {
+  const bytes = bytesOf(data);
+  const square = squareSum(bytes, 'f32');
+  if (!Number.isFinite(square) && firstNotFinite(bytes, 'f32') >= 0)
     throw new FedrotError(
       'tensor_not_finite',
       `update of silo ${silo}: tensor ${tensor} has a NaN or infinity`,
     );
+  return square;
 }

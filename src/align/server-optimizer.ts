@@ -16,7 +16,7 @@ function secondMoment(spec: Adaptive): (v: number, square: number) => number {
   }
 }
 
-/** Names of the moments in AggregateResult.state. */
+/** Names of the moments in CombineResult.state. */
 const stateName = (moment: 'm' | 'v', tensor: string): string => `server_optimizer.${moment}.${tensor}`;
 
 export interface Stepped {

@@ -1,7 +1,7 @@
 import type { RobustSpec } from '../run-spec.js';
 import type { Kernels } from './kernels.js';
 import type { Alignment, ConfiguredMethod } from './method.js';
-import type { ModuleWork } from './combine-module.js';
+import type { ModuleWork } from './open-module.js';
 import { addProducts } from './robust/combine.js';
 import { alignedFactors, type AlignedTensor } from './robust/deviations.js';
 import { neededProducts, robustPlan, type RobustPlan } from './robust/plan.js';

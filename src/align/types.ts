@@ -41,7 +41,7 @@ export interface AggregateInput {
   readonly serverOptimizer?: ServerOptimizerSpec | undefined;
   /** How aligned updates are combined where some silos may be faulty or hostile (robust/); absent: by the weighted mean. */
   readonly robust?: RobustSpec | undefined;
-  /** AggregateResult.state of the version that the round started from; absent in the first round, or where there was none. */
+  /** CombineResult.state of the version that the round started from; absent in the first round, or where there was none. */
   readonly state?: TensorSource | undefined;
 }
 
@@ -94,10 +94,9 @@ export interface RoundDiagnostics {
   readonly modules: readonly ModuleDiagnostics[];
 }
 
-export interface AggregateResult {
+export interface CombineResult {
   /** The new global adapter, in order of name; same names and shapes as `previous` unless the method says otherwise. */
   readonly tensors: readonly NamedTensor[];
-  readonly diagnostics: RoundDiagnostics;
   /**
    * What silos add to their base weights, where the method asks for it: the same names as the adapter's factors, of another rank.
    * Read one tensor at a time, from the updates: keep them open until it is written.
@@ -105,4 +104,8 @@ export interface AggregateResult {
   readonly merge?: TensorSource;
   /** What the next round needs again (moments of a server optimizer); the server keeps it with the version. */
   readonly state?: readonly NamedTensor[];
+}
+
+export interface AggregateResult extends CombineResult {
+  readonly diagnostics: RoundDiagnostics;
 }

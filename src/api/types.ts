@@ -94,6 +94,11 @@ export interface RoundPoint {
   readonly bytes: number;
   /** Mean of the silos' training losses, weighted by examples. */
   readonly trainLoss: number | null;
+  /**
+   * What the errors' nulls mean: `pending`, not measured yet; `done`, there is nothing to relate to; `failed`, measuring failed;
+   * `none`, nothing was combined (a rollback).
+   */
+  readonly diagnosis: 'pending' | 'done' | 'failed' | 'none';
   readonly aggregationError: number | null;
   /** What plain averaging of the same updates would have given. */
   readonly aggregationErrorFedit: number | null;

@@ -39,6 +39,8 @@ export class StateGauges {
 
   #runs(): void {
     const { runs, plannedRounds, runPhase, minSilos, tasks, lastProgress } = this.metrics;
+    const pending = this.coordinator.runs().reduce((sum, { undiagnosed }) => sum + undiagnosed.size, 0);
+    this.metrics.diagnosesPending.set(pending);
     for (const gauge of [runs, plannedRounds, runPhase, minSilos, tasks]) gauge.reset();
     for (const run of this.coordinator.runs()) {
       runs.inc({ state: run.state.outcome ?? run.state.phase });

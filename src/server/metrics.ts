@@ -77,6 +77,15 @@ export class CoordinatorMetrics {
     'fedrot_aggregations_in_progress',
     'Rounds that are being aggregated.',
   );
+  readonly diagnosesPending = this.#set.gauge(
+    'fedrot_diagnoses_pending',
+    'Published rounds whose error and angles are still to be computed.',
+  );
+  readonly diagnosisFailures = this.#set.counter(
+    'fedrot_diagnosis_failures_total',
+    'Diagnoses of published rounds that failed, by code; tried three times, unless an update is gone or damaged.',
+    ['code'],
+  );
   readonly bytesReceived = this.#set.counter(
     'fedrot_received_bytes_total',
     'Payload bytes received, by kind.',

@@ -15,7 +15,7 @@ import { asksForToken, HttpTokens } from './access/http-tokens.js';
 import { accessFolders } from './access/open-access.js';
 import { securityMode } from './access/security-mode.js';
 import { openTrust, type Trust } from './access/trust.js';
-import { aggregateInWorker, type Aggregate } from './aggregation/run-aggregation.js';
+import { AggregationWorkers, type Aggregate, type Diagnose } from './aggregation/aggregation-workers.js';
 import type { CoordinatorConfig } from './config.js';
 import { Coordinator } from './coordinator/coordinator.js';
 import { StateGauges } from './gauge-states.js';
@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly identity?: Identity;
   /** Default: in a worker thread. */
   readonly aggregate?: Aggregate;
+  /** Default: in another one. */
+  readonly diagnose?: Diagnose;
   /** Told to silos, e.g. 0.1.0. */
   readonly softwareVersion?: string;
   /** Default PROTOCOL: what this fedrot speaks. */
@@ -107,6 +109,8 @@ export async function startCoordinator(
     undo.unshift(() => tracing.close());
     const webhooks = new WebhookSender(config.webhooks, { clock, logger, metrics });
     undo.unshift(() => webhooks.close());
+    const workers = new AggregationWorkers();
+    undo.unshift(async () => workers.close());
     const coordinator = await Coordinator.open({
       config,
       store,
@@ -115,7 +119,11 @@ export async function startCoordinator(
       metrics,
       clock: steady,
       logger,
-      aggregate: options.aggregate ?? aggregateInWorker,
+      aggregate: options.aggregate ?? workers.aggregate,
+      diagnose: options.diagnose ?? workers.diagnose,
+      onExpected: () => {
+        workers.warm();
+      },
       evidence,
       onCorrupt: trust.onCorrupt,
       onStep: (...step) => {
@@ -213,7 +221,7 @@ export async function startCoordinator(
       { grpcPort, httpPort: http.port, security: access.mode, dataFolder: config.dataFolder },
       'coordinator is ready',
     );
-    return running({ coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing });
+    return running({ workers, coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing });
   } catch (thrown) {
     for (const step of undo) await step();
     throw thrown;
@@ -228,6 +236,7 @@ async function openStore(folder: string): Promise<Store> {
 }
 
 function running(parts: {
+  workers: AggregationWorkers;
   coordinator: Coordinator;
   rpc: RpcServer;
   http: HttpServer;
@@ -239,7 +248,8 @@ function running(parts: {
   webhooks: WebhookSender;
   tracing: Tracing;
 }): RunningCoordinator {
-  const { coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing } = parts;
+  const { workers, coordinator, rpc, http, grpcPort, config, logger } = parts;
+  const { trust, retention, webhooks, tracing } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     logger.info('coordinator is draining');
@@ -248,6 +258,7 @@ function running(parts: {
     await retention.close();
     await trust.stopped();
     await coordinator.close();
+    workers.close();
     await webhooks.close();
     await tracing.close();
     await http.close();

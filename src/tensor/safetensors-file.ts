@@ -89,7 +89,11 @@ const float64 = (bytes: Uint8Array): Float32Array =>
   Float32Array.from(new Float64Array(new Uint8Array(bytes).buffer));
 
 const READERS: Readonly<Record<string, (bytes: Uint8Array) => Float32Array>> = {
-  F32: (bytes) => decodeElements(bytes, 'f32'),
+  // readAt gives memory of its own, from the beginning of a buffer: no copy is needed.
+  F32: (bytes) =>
+    bytes.byteOffset % 4 === 0 && bytes.length % 4 === 0
+      ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+      : decodeElements(bytes, 'f32'),
   F16: (bytes) => decodeElements(bytes, 'f16'),
   BF16: (bytes) => decodeElements(bytes, 'bf16'),
   F64: float64,

@@ -31,6 +31,7 @@ function dataOf(silos: readonly Factors[], weights: readonly number[]): ModuleDa
     shared: { a: true, b: true },
     productsKnown: true,
     factors: (i) => toRows(silos[i]!),
+    square: (i, side) => silos[i]![side].reduce((sum, value) => sum + value * value, 0),
     release: () => undefined,
   };
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { aggregate } from '../../src/align/aggregate.js';
+import { aggregate, combine, diagnose } from '../../src/align/aggregate.js';
 import { instructions, METHODS } from '../../src/align/methods.js';
 import { randomRotation } from '../../src/align/random-rotation.js';
 import { rotateFactors } from '../../src/align/rotate.js';
@@ -42,6 +42,11 @@ function run(
   return aggregate(inputOf(previous, silos, { method, updates, ...rest }));
 }
 
+/** Combining alone, and measuring later: the same adapter and the same figures as both at once. */
+function inTurns(input: AggregateInput): AggregateResult {
+  return { ...combine(input), diagnostics: diagnose(input) };
+}
+
 function trained(train: 'both' | 'a' | 'b', previous: Factors, silos: readonly Factors[]): Factors[] {
   return silos.map((silo) => ({
     ...silo,
@@ -61,6 +66,27 @@ const sharesBoth = (name: string): boolean =>
   [1, 2].every((round) => (instructions(name, {}, round).share ?? 'both') === 'both');
 
 describe('every method, on random and degenerate inputs', () => {
+  it('combined first and measured afterwards gives what both at once give', () => {
+    fc.assert(
+      fc.property(methods, federations, rounds, (method, { previous, silos }, round) => {
+        const { train, share = 'both' } = instructions(method, {}, round);
+        const updates = trained(train, previous, silos).map((factors, i) => ({
+          silo: `s${String(i).padStart(2, '0')}`,
+          weight: 1 + i,
+          tensors: only(share, adapter([factors])),
+        }));
+        const input = inputOf(previous, silos, { method, updates, round });
+        const [at, later] = [aggregate(input), inTurns(input)];
+        expect(later.tensors).toEqual(at.tensors);
+        expect(later.diagnostics).toEqual(at.diagnostics);
+        expect(later.state).toEqual(at.state);
+        for (const { name } of at.merge?.tensors ?? [])
+          expect(later.merge?.read(name)).toEqual(at.merge?.read(name));
+      }),
+      { seed: 2, numRuns: 200 },
+    );
+  });
+
   it('gives finite and repeatable results', () => {
     fc.assert(
       fc.property(methods, federations, rounds, (method, { previous, silos }, round) => {

@@ -99,6 +99,7 @@ async function prepare(folder: string): Promise<void> {
         round,
         startedMs: publishedMs - 50_000,
         publishedMs,
+        diagnosis: 'done' as const,
         diagnosticsJson: diagnosticsOf(round, silos),
         adapter,
       },

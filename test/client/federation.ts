@@ -12,7 +12,7 @@ import { parseRunSpec, type RunSpec, type RunSpecInput } from '../../src/run-spe
 import { readTensorFile } from '../../src/tensor/read-tensors.js';
 import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
-import { startTestCoordinator, untilRun, type TestCoordinator } from '../server/support/harness.js';
+import { startTestCoordinator, untilMeasured, type TestCoordinator } from '../server/support/harness.js';
 import { StubTrainer } from './stub-trainer.js';
 
 /** A real coordinator and real daemons with a tiny BERT, in this process; training takes no time unless a trainer is given. */
@@ -92,7 +92,7 @@ export class Federation {
 
   /** Waits for the end of a run, which must be a good one. */
   async finished(runId: string): Promise<Run> {
-    const run = await untilRun(this.coordinator.admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilMeasured(this.coordinator.admin, runId);
     if (run.state !== 'RUN_STATE_FINISHED') throw new Error(`run ${runId}: ${run.state}: ${run.reason}`);
     return run;
   }

@@ -9,7 +9,7 @@ import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { encodeTensorFile } from '../../src/tensor/encode-file.js';
 import { writeTensorFile } from '../../src/tensor/write-file.js';
 import { CASES, reference, updateOf, type Aggregation } from './support/every-method.js';
-import { createRun, factors, specOf, untilRun } from './support/harness.js';
+import { createRun, factors, specOf, untilMeasured, untilRun } from './support/harness.js';
 import { siloGroup } from './support/silo-group.js';
 
 /** Real rounds over real sockets give what src/align itself computes, whatever the order of arrival, through a restart in the middle. */
@@ -90,7 +90,7 @@ describe('every method in real rounds', () => {
       expect(replayed).toMatchObject({ computed: replayed.expected, differing: [] });
       expect(manifest.result.state !== undefined).toBe(aggregation.serverOptimizer !== undefined);
     }
-    const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilMeasured(group.coordinator.admin, runId);
     expect(run.rounds.map(({ diagnosticsJson }) => JSON.parse(diagnosticsJson) as unknown)).toEqual(
       expected.map(({ diagnostics }) => JSON.parse(JSON.stringify(diagnostics)) as unknown),
     );

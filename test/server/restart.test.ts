@@ -2,7 +2,8 @@ import { copyFileSync, existsSync, readdirSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
-import { aggregateInWorker, type Aggregate } from '../../src/server/aggregation/run-aggregation.js';
+import { performAggregation } from '../../src/server/aggregation/perform-aggregation.js';
+import type { Aggregate } from '../../src/server/aggregation/aggregation-workers.js';
 import {
   createRun,
   fetchAdapter,
@@ -37,8 +38,8 @@ async function score(version: number): Promise<void> {
   await evaluator.calls.submitEvaluation(result);
 }
 
-async function setUp(aggregate: Aggregate = aggregateInWorker): Promise<string> {
-  await group.setUp({ aggregate });
+async function setUp(aggregate?: Aggregate): Promise<string> {
+  await group.setUp({ ...(aggregate && { aggregate }) });
   return createRun(group.coordinator.admin, SPEC);
 }
 
@@ -118,7 +119,7 @@ describe('a coordinator that is stopped and started again', () => {
     group.leave();
     let written = '';
     const fileOnly: Aggregate = async (job, signal) => {
-      const { sha256 } = await aggregateInWorker(job, signal);
+      const { sha256 } = performAggregation(job);
       copyFileSync(job.outputPath, join(dirname(job.outputPath), `${sha256}.safetensors`));
       written = sha256;
       return never(job, signal);

@@ -15,6 +15,7 @@ import {
   specOf,
   startTestCoordinator,
   tempFolder,
+  untilMeasured,
   untilRun,
   type TestCoordinator,
 } from './support/harness.js';
@@ -89,7 +90,7 @@ describe('a run with three silos and an evaluator', () => {
         });
       }
     }
-    const run = await untilRun(admin, runId, ({ phase }) => phase === 'done');
+    const run = await untilMeasured(admin, runId);
     expect(run).toMatchObject({ state: 'RUN_STATE_FINISHED', round: 2, reason: '' });
     expect(run.rounds.map(({ round, updates }) => [round, updates.map(({ silo }) => silo)])).toEqual([
       [1, ['a', 'b', 'c']],
@@ -212,7 +213,8 @@ describe('a run with three silos and an evaluator', () => {
     const a = await joined('a');
     const runId = await createRun(admin, specOf({ rounds: { count: 1, minSilos: 1 } }));
     await a.submit(await a.task(1), updateOf('a', 1));
-    await untilRun(admin, runId, ({ phase }) => phase === 'done');
+    await untilMeasured(admin, runId);
+    expect(await coordinator.metric('fedrot_diagnoses_pending')).toBe(0);
     expect(await coordinator.metric('fedrot_updates_total{outcome="accepted"}')).toBe(1);
     expect(await coordinator.metric(`fedrot_rounds_total{run="${runId}"}`)).toBe(1);
     expect(await coordinator.metric('fedrot_silos{role="trainer",state="connected"}')).toBe(1);

@@ -5,7 +5,7 @@ import { FedrotError } from '../../src/errors.js';
 import { readRounds } from '../../src/evidence/round-files.js';
 import { parseSignedRound, type RoundManifest } from '../../src/evidence/round-manifest.js';
 import type { RunSpecInput } from '../../src/run-spec.js';
-import { aggregateInWorker, type Aggregate } from '../../src/server/aggregation/run-aggregation.js';
+import type { Aggregate } from '../../src/server/aggregation/aggregation-workers.js';
 import { checkData } from '../../src/server/backup/check-data.js';
 import { createRun, getRun, pushBundle, specOf, untilRun } from './support/harness.js';
 import { siloGroup, updateOf } from './support/silo-group.js';
@@ -14,11 +14,8 @@ import { siloGroup, updateOf } from './support/silo-group.js';
 const group = siloGroup(['a', 'b', 'c']);
 let runId: string;
 
-async function setUp(
-  rounds: RunSpecInput['rounds'],
-  aggregate: Aggregate = aggregateInWorker,
-): Promise<void> {
-  await group.setUp({ aggregate });
+async function setUp(rounds: RunSpecInput['rounds'], aggregate?: Aggregate): Promise<void> {
+  await group.setUp({ ...(aggregate && { aggregate }) });
   const options = { lambda: 1 };
   runId = await createRun(
     group.coordinator.admin,

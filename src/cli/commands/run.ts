@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { Run } from '../../rpc/gen/fedrot/v1/Run.js';
 import { withAdmin, coordinatorAddress, coordinatorOption } from '../admin/connect.js';
 import { credentialOption } from '../admin/security.js';
 import { group, jsonOption, leaf, type BuildCommand } from '../command.js';
@@ -53,12 +54,17 @@ const buildWatch: BuildCommand = (context) =>
         await withAdmin(coordinatorAddress(command, context), async (admin) => {
           const onBreak = (error: Error): void =>
             context.err(`fedrot: ${error.message}; trying again (${formatTime(Date.now())})\n`);
+          let last: Run | undefined;
           for await (const run of watchRun(admin, runId, { signal: signals.signal, onBreak })) {
             if (options.json === true) context.out(`${JSON.stringify(runRow(run))}\n`);
             else if (live !== undefined) live.draw(run, Date.now());
             else for (const line of narrator.tell(run)) context.out(`${line}\n`);
-            if (run.state === 'RUN_STATE_FAILED' || run.state === 'RUN_STATE_STOPPED') throw new Exit(1);
+            last = run;
           }
+          if (last === undefined || signals.signal.aborted) return;
+          if (options.json !== true && live === undefined)
+            for (const line of narrator.tell(last, { last: true })) context.out(`${line}\n`);
+          if (last.state === 'RUN_STATE_FAILED' || last.state === 'RUN_STATE_STOPPED') throw new Exit(1);
         });
       } finally {
         signals.release();

@@ -53,7 +53,7 @@ export function liveLines(
     (value) => value !== null,
   );
   const losses = rounds.flatMap(({ loss, trainLoss }) => loss ?? trainLoss ?? []);
-  const newest = rounds.at(-1);
+  const newest = rounds.findLast(({ aggregationError }) => aggregationError !== null);
   const left =
     run.deadlineMs > nowMs && !hasEnded(run) ? `, ${formatDuration(run.deadlineMs - nowMs)} left` : '';
   const width = Math.max(4, ...run.silos.map(({ silo }) => silo.length));
@@ -65,7 +65,7 @@ export function liveLines(
       ? []
       : [`accuracy  ${sparkline(accuracies, 40)}  ${formatPercent(accuracies.at(-1))}`]),
     ...(losses.length === 0 ? [] : [`loss      ${sparkline(losses, 40)}  ${formatNumber(losses.at(-1))}`]),
-    ...(newest === undefined || newest.aggregationError === null
+    ...(newest === undefined
       ? []
       : [
           `error     ${formatNumber(newest.aggregationError)}, plain averaging ${formatNumber(newest.aggregationErrorFedit)}`,

@@ -22,7 +22,7 @@ function roundLine(view: RoundView, totalRounds: number): string {
 }
 
 /**
- * Tells a run as it goes, from its snapshots: each round once, when its score is there or will not come any more; what it
+ * Tells a run as it goes, from its snapshots: each round once, when its score and its error are there or will not come any more; what it
  * waits for; silos that failed; how it ended. Snapshots may be skipped or repeated.
  */
 export class RunNarrator {
@@ -32,8 +32,8 @@ export class RunNarrator {
   #reason = '';
   #ended = false;
 
-  /** The lines that this snapshot adds. */
-  tell(run: Run): string[] {
+  /** The lines that this snapshot adds; `last`: no other one follows. */
+  tell(run: Run, { last = false } = {}): string[] {
     const lines: string[] = [];
     const initial = accuracyOf(run, 0);
     if (!this.#initial && initial !== null) {
@@ -47,13 +47,14 @@ export class RunNarrator {
       const view = viewRound(run, record);
       const scoreMayCome = run.phase === 'evaluating' && record.round === run.rounds.length && !hasEnded(run);
       if (view.accuracy === null && scoreMayCome) break;
+      if (view.diagnosis === 'pending' && !last) break;
       lines.push(roundLine(view, run.totalRounds));
       this.#rounds++;
     }
     if (run.state === 'RUN_STATE_WAITING' && run.reason !== '' && run.reason !== this.#reason)
       lines.push(`waiting: ${run.reason}`);
     this.#reason = run.reason;
-    if (hasEnded(run) && !this.#ended) {
+    if (hasEnded(run) && this.#rounds >= run.rounds.length && !this.#ended) {
       this.#ended = true;
       lines.push(run.reason === '' ? stateOf(run) : `${stateOf(run)}: ${run.reason}`);
     }

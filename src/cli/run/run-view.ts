@@ -20,6 +20,8 @@ export interface RoundView {
   readonly seconds: number;
   readonly updates: number;
   readonly bytesReceived: number;
+  /** What the errors' nulls mean: not measured yet, nothing to relate to, measuring failed, nothing was combined. */
+  readonly diagnosis: 'pending' | 'done' | 'failed' | 'none';
   /** Relative to the exact mean product ‖ΔW*‖_F, all modules together; null where ΔW* = 0. */
   readonly aggregationError: number | null;
   /** What plain averaging of the same updates would have given. */
@@ -50,6 +52,13 @@ export const accuracyOf = (run: Run, version: number): number | null =>
 /** Mean loss of a version in the same way. */
 export const lossOf = (run: Run, version: number): number | null => score(run, version, ({ loss }) => loss);
 
+const DIAGNOSES = ['pending', 'done', 'failed', 'none'] as const;
+
+/** A coordinator that publishes only what it has measured says nothing of it. */
+function diagnosisOf({ diagnosis, rollback }: RoundRecord): RoundView['diagnosis'] {
+  return DIAGNOSES.find((known) => known === diagnosis) ?? (rollback ? 'none' : 'done');
+}
+
 function diagnosticsOf({ diagnosticsJson }: RoundRecord): RoundDiagnostics | undefined {
   return diagnosticsJson === '' ? undefined : (JSON.parse(diagnosticsJson) as RoundDiagnostics);
 }
@@ -76,6 +85,7 @@ export function viewRound(run: Run, record: RoundRecord): RoundView {
     seconds: (record.publishedMs - record.startedMs) / 1000,
     updates: record.updates.length,
     bytesReceived: record.bytesReceived,
+    diagnosis: diagnosisOf(record),
     aggregationError: diagnostics?.aggregationError ?? null,
     aggregationErrorFedit: diagnostics?.aggregationErrorFedit ?? null,
     aggregationErrorBound: diagnostics?.aggregationErrorBound ?? null,
@@ -95,6 +105,10 @@ const STATES: Readonly<Record<Run['state'], string>> = {
 };
 
 export const stateOf = (run: Run): string => STATES[run.state];
+
+/** Whether errors of published rounds are still to come. */
+export const isBeingMeasured = ({ rounds }: Run): boolean =>
+  rounds.some((record) => diagnosisOf(record) === 'pending');
 
 export const hasEnded = ({ state }: Run): boolean =>
   state === 'RUN_STATE_FINISHED' || state === 'RUN_STATE_STOPPED' || state === 'RUN_STATE_FAILED';

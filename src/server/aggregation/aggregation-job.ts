@@ -1,20 +1,23 @@
 import type { ErrorCode } from '../../errors.js';
 import type { RobustSpec, ServerOptimizerSpec } from '../../run-spec.js';
-import type { RoundDiagnostics } from '../../align/types.js';
 
-/** What the worker is given: everything by path, so that nothing large crosses threads. */
-export interface AggregationJob {
+/** The updates of a round, and what is made of them: everything by path, so that nothing large crosses threads. */
+export interface RoundJob {
   readonly method: string;
   readonly options: unknown;
-  readonly serverOptimizer?: ServerOptimizerSpec | undefined;
   readonly robust?: RobustSpec | undefined;
   readonly round: number;
   readonly seed: number;
   /** The adapter that the silos started from. */
   readonly previousPath: string;
-  /** AggregateResult.state of that version, where it has one. */
-  readonly state?: JobFile | undefined;
   readonly updates: readonly JobUpdate[];
+}
+
+/** A round to be combined. */
+export interface AggregationJob extends RoundJob {
+  readonly serverOptimizer?: ServerOptimizerSpec | undefined;
+  /** CombineResult.state of the version that the round began with, where it has one. */
+  readonly state?: JobFile | undefined;
   /** Where the new adapter is written; durable when the worker answers. */
   readonly outputPath: string;
   /** The same for what silos merge, and for the state that the next round needs, where the method has them. */
@@ -48,10 +51,15 @@ export interface AggregationOutcome extends OutputFile {
   readonly state?: OutputFile;
   /** Euclidean norm of all values of the new adapter. */
   readonly norm: number;
-  readonly diagnostics: RoundDiagnostics;
 }
 
-/** What comes back from the worker. */
-export type AggregationAnswer =
-  | { readonly outcome: AggregationOutcome }
+/** What a worker does of an aggregation: all of it, or one of two parts that go side by side. */
+export interface AggregationTask {
+  readonly job: AggregationJob;
+  readonly what: 'all' | 'combine' | 'verify';
+}
+
+/** What comes back from a worker. */
+export type WorkerAnswer<T> =
+  | { readonly outcome: T }
   | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly stack?: string } };

@@ -4,17 +4,13 @@ import type { Logger } from '../../log.js';
 import type { RunSpec } from '../../run-spec.js';
 import type { AssignmentInput } from '../../rpc/gen/fedrot/v1/Assignment.js';
 import { NO_TRACING, type Tracing } from '../../trace/tracing.js';
-import { openTensorFile } from '../../tensor/safetensors-file.js';
-import type { TensorInfo } from '../../tensor/tensor.js';
-import type { Aggregate } from '../aggregation/run-aggregation.js';
+import type { Aggregate, Diagnose } from '../aggregation/aggregation-workers.js';
 import type { CoordinatorConfig } from '../config.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import type { Effect } from '../round/effects.js';
 import { newStanding } from '../round/standing.js';
-import { roundOf } from '../round/staleness.js';
 import { initialState, type RunState } from '../round/state.js';
-import { assignedTasks, isRoundOpen } from '../round/tasks.js';
 import type { BundleFolder } from '../spool/bundle-folder.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import type { AdapterFile, AdapterRecord, SiloRecord, Store } from '../store/store.js';
@@ -22,10 +18,12 @@ import { admits } from './admission.js';
 import { AssignmentHub } from './assignment-hub.js';
 import { outstandingAssignments } from './assignments.js';
 import { ChangeFeed } from './change-feed.js';
+import { Diagnoser } from './diagnoser.js';
 import { RunObserver } from './observe.js';
 import { ProgressBoard } from './progress-board.js';
 import { Publisher } from './publisher.js';
-import { replay } from './replay.js';
+import { collectGarbage, loadRuns, tensorsOf, type LoadedRun } from './load-runs.js';
+import { openRounds } from './open-rounds.js';
 import { RunActor } from './run-actor.js';
 import { RoundTraces } from './round-traces.js';
 import { SiloRegistry, type SiloRole } from './silo-registry.js';
@@ -39,6 +37,9 @@ export interface CoordinatorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly aggregate: Aggregate;
+  readonly diagnose: Diagnose;
+  /** Told that an aggregation is to be expected. Default: nobody is. */
+  readonly onExpected?: () => void;
   /** Default: no manifests of rounds are written. */
   readonly evidence?: RoundEvidence;
   /** A stored file that is not what it was. */
@@ -75,6 +76,9 @@ export class Coordinator {
   readonly tracing: Tracing;
   readonly #traces: RoundTraces;
   readonly #publisher: Publisher;
+  readonly #diagnoser: Diagnoser;
+  /** An aggregation is to be expected. */
+  readonly expectAggregation: () => void;
   #draining = false;
 
   private constructor(options: CoordinatorOptions) {
@@ -90,6 +94,8 @@ export class Coordinator {
     this.tracing = options.tracing ?? NO_TRACING;
     this.#traces = new RoundTraces(this.tracing);
     this.#publisher = new Publisher(options);
+    this.#diagnoser = new Diagnoser(options);
+    this.expectAggregation = options.onExpected ?? (() => undefined);
     this.silos = new SiloRegistry({
       store: options.store,
       clock: options.clock,
@@ -188,22 +194,22 @@ export class Coordinator {
   /** After drain, when no call is under way any more. */
   async close(): Promise<void> {
     await this.#publisher.close();
+    await this.#diagnoser.close();
     for (const run of this.#runs.values()) await run.close();
     await this.store.close();
   }
 
   async #load(): Promise<void> {
-    const stored = await this.store.runs();
     const atWork = new Set<string>();
-    for (const { runId, spec, createdMs, snapshot, events, seq, logSeq } of stored) {
-      const state = replay({ snapshot, events });
-      const run = this.#add({ runId, spec, createdMs, state, seq, logSeq }, await this.store.adapters(runId));
+    for (const { run, adapters } of await loadRuns(this.store)) {
+      const { runId, state } = this.#add(run, adapters);
       for (const silo of [...state.trainers, ...state.evaluators])
         if (state.phase !== 'done') atWork.add(silo);
-      this.logger.info({ run: run.runId, phase: state.phase, round: state.round }, 'loaded a run');
+      this.logger.info({ run: runId, phase: state.phase, round: state.round }, 'loaded a run');
     }
     this.silos.restore(await this.store.silos(), atWork, this.config.reconnectGraceMs);
-    await this.#collectGarbage();
+    const removed = await collectGarbage(this.spool, this.store, this.runs());
+    if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
   }
 
   /** Begins to act: after everything is loaded and calls can come in. */
@@ -213,6 +219,7 @@ export class Coordinator {
       if (run.state.phase === 'aggregating' && run.state.dueMs === 0)
         this.#publisher.publish(run, run.state.round);
       run.start();
+      this.#diagnoser.look(run);
       if (run.state.phase !== 'done')
         run.send({ type: 'restarted' }).catch((error: unknown) => {
           this.logger.error({ err: error, run: run.runId }, 'deadlines could not be looked over');
@@ -220,40 +227,25 @@ export class Coordinator {
     }
   }
 
-  async #collectGarbage(): Promise<void> {
-    const open = new Map(this.runs().map((run) => [run.runId, openRounds(run.state)]));
-    const removed = await this.spool.collectGarbage(await this.store.referencedFiles(), open);
-    if (removed > 0) this.logger.info({ removed }, 'removed files that nothing refers to');
-  }
-
-  #add(
-    run: Pick<RunActor, 'runId' | 'spec' | 'createdMs' | 'state' | 'logSeq'> & { readonly seq: number },
-    adapters: readonly AdapterRecord[],
-  ): RunActor {
+  #add(run: LoadedRun['run'], adapters: readonly AdapterRecord[]): RunActor {
     const { store, clock, logger } = this;
     const actor = new RunActor({
       ...run,
       adapters,
-      tensors: this.#tensorsOf(adapters[0]),
+      tensors: tensorsOf(this.spool, adapters[0]),
       store,
       clock,
       logger,
       onStep: (...step) => {
         this.#stepped(...step);
       },
+      onDiagnosed: () => {
+        this.changes.notify(run.runId);
+      },
     });
     this.#runs.set(run.runId, actor);
     if (run.state.phase !== 'done') this.#observer.progressed(run.runId, clock.now());
     return actor;
-  }
-
-  #tensorsOf(initial: AdapterRecord | undefined): readonly TensorInfo[] {
-    const file = openTensorFile(this.spool.pathOf(initial?.sha256 ?? ''));
-    try {
-      return file.tensors;
-    } finally {
-      file.close();
-    }
   }
 
   async #joined({ silo, role, examples }: SiloRecord): Promise<void> {
@@ -281,13 +273,17 @@ export class Coordinator {
         this.spool.dropPartials(run.runId, closed).catch((error: unknown) => {
           this.logger.warn({ err: error, run: run.runId }, 'parts of uploads could not be removed');
         });
-    if (!this.#draining) for (const effect of effects) this.#perform(run, effect);
+    if (!this.#draining) {
+      for (const effect of effects) this.#perform(run, effect);
+      this.#diagnoser.look(run);
+    }
     this.changes.notify(run.runId);
   }
 
   #perform(run: RunActor, effect: Effect): void {
     switch (effect.type) {
       case 'assign':
+        this.expectAggregation();
         for (const assignment of outstandingAssignments(run, effect.silo, this.tracing))
           if (assignment.taskId === effect.taskId) this.#hub.send(effect.silo, assignment);
         break;
@@ -302,11 +298,4 @@ export class Coordinator {
         break; // recorded with the event
     }
   }
-}
-
-/** The rounds whose tasks may still be answered. */
-function openRounds(state: RunState): ReadonlySet<number> {
-  const rounds = new Set(assignedTasks(state).map((task) => roundOf(state, task)));
-  const open = isRoundOpen(state) && (state.phase === 'collecting' || state.phase === 'waiting');
-  return open ? rounds.add(state.round) : rounds;
 }

@@ -2,18 +2,18 @@ import { rm } from 'node:fs/promises';
 import type { Clock } from '../../clock.js';
 import { asFedrotError, FedrotError } from '../../errors.js';
 import type { Logger } from '../../log.js';
-import type { RoundDiagnostics } from '../../align/types.js';
-import type { AggregationJob, AggregationOutcome, JobUpdate } from '../aggregation/aggregation-job.js';
-import type { Aggregate } from '../aggregation/run-aggregation.js';
+import type { AggregationJob, AggregationOutcome } from '../aggregation/aggregation-job.js';
+import type { Aggregate } from '../aggregation/aggregation-workers.js';
 import type { CoordinatorMetrics } from '../metrics.js';
 import { AGGREGATION_RETRY_MS } from '../round/retry.js';
 import type { RoundEvidence } from '../evidence/round-evidence.js';
-import type { Rollback, TaskState } from '../round/state.js';
-import { baseOf, stalenessOf, stalenessScale } from '../round/staleness.js';
+import type { Rollback } from '../round/state.js';
+import { baseOf } from '../round/staleness.js';
 import { doneTasks } from '../round/tasks.js';
 import { hashFile } from '../spool/hash-file.js';
 import type { TensorSpool } from '../spool/tensor-spool.js';
 import { publishedAdapter } from './assignments.js';
+import { roundJob } from './round-job.js';
 import type { RunActor } from './run-actor.js';
 
 export interface PublisherOptions {
@@ -67,7 +67,7 @@ export class Publisher {
     const { rollback } = run.state;
     try {
       const outcome = rollback === null ? await this.#compute(job) : await this.#again(run, rollback);
-      const { sha256, bytes, diagnostics, merge, state } = outcome;
+      const { sha256, bytes, merge, state, norm } = outcome;
       const sealed = await this.#options.evidence?.seal(run, round, outcome);
       await run.send(
         { type: 'aggregated', round },
@@ -76,7 +76,8 @@ export class Publisher {
             round,
             startedMs: run.state.startedMs,
             publishedMs: sealed?.publishedMs ?? clock.now(),
-            diagnosticsJson: diagnostics === undefined ? '' : JSON.stringify(diagnostics),
+            diagnosis: rollback === null ? 'pending' : 'none',
+            diagnosticsJson: '',
             ...(rollback !== null && { rollback }),
             adapter: { sha256, bytes },
             ...(merge && { merge }),
@@ -84,7 +85,7 @@ export class Publisher {
           },
         },
       );
-      this.#measure(metrics, run, outcome);
+      if (norm !== undefined) metrics.adapterNorm.set({ run: run.runId }, norm);
       logger.info({ run: run.runId, round, sha256, bytes }, 'published an adapter');
     } catch (thrown) {
       for (const path of [job.outputPath, job.mergeOutputPath, job.stateOutputPath])
@@ -115,19 +116,6 @@ export class Publisher {
     return { sha256, bytes, ...(state && { state }) };
   }
 
-  #measure(metrics: CoordinatorMetrics, run: RunActor, { diagnostics, norm }: Outcome): void {
-    if (diagnostics === undefined) return;
-    const { aggregationError, aggregationErrorFedit, aggregationErrorBound, misalignment } = diagnostics;
-    const { runId } = run;
-    metrics.misalignment.set({ run: runId }, misalignment);
-    if (norm !== undefined) metrics.adapterNorm.set({ run: runId }, norm);
-    if (aggregationErrorFedit !== null)
-      metrics.aggregationError.set({ run: runId, method: 'fedit' }, aggregationErrorFedit);
-    if (aggregationErrorBound !== null) metrics.aggregationBound.set({ run: runId }, aggregationErrorBound);
-    if (aggregationError !== null)
-      metrics.aggregationError.set({ run: runId, method: run.spec.aggregation.method }, aggregationError);
-  }
-
   async #failed(run: RunActor, round: number, thrown: unknown): Promise<void> {
     const { clock, logger, metrics } = this.#options;
     const { code, message } = asFedrotError(thrown);
@@ -145,49 +133,24 @@ export class Publisher {
   }
 }
 
-/** What is published; without diagnostics where nothing was combined. */
-type Outcome = Pick<AggregationOutcome, 'sha256' | 'bytes' | 'merge' | 'state'> & {
-  readonly diagnostics?: RoundDiagnostics;
-  /** AggregationOutcome.norm. */
-  readonly norm?: number;
-};
+/** What is published; without its norm where nothing was combined. */
+type Outcome = Pick<AggregationOutcome, 'sha256' | 'bytes' | 'merge' | 'state'> &
+  Partial<Pick<AggregationOutcome, 'norm'>>;
 
-/** The version that an update began from, where it is not the newest. */
-function staleOf(run: RunActor, task: TaskState, spool: TensorSpool): Pick<JobUpdate, 'stale'> {
-  const staleness = stalenessOf(run.state, task);
-  if (staleness === 0) return {};
-  const { sha256 } = publishedAdapter(run, baseOf(run.state, task));
-  const scale = stalenessScale(run.spec.rounds.staleness, staleness);
-  return { stale: { path: spool.pathOf(sha256), sha256, scale } };
-}
-
-/** Updates in order of the silos' names: the result must not depend on who was first. */
+/** The round that closed, with where its result goes. */
 function jobOf(run: RunActor, round: number, spool: TensorSpool): AggregationJob {
-  const { method, options, weighting, serverOptimizer, robust } = run.spec.aggregation;
-  const previous = run.adapters.get(round - 1);
-  const state = previous?.state;
+  const { serverOptimizer } = run.spec.aggregation;
+  const state = run.adapters.get(round - 1)?.state;
+  const counted = doneTasks(run.state).flatMap((task) => {
+    const { silo, update } = task;
+    if (update === undefined) return [];
+    const { sha256, examples } = update;
+    return [{ silo, sha256, examples, baseVersion: baseOf(run.state, task) }];
+  });
   return {
-    method,
-    options,
+    ...roundJob(run, round, counted, spool),
     serverOptimizer,
-    robust,
-    round,
-    seed: run.spec.seed,
-    previousPath: spool.pathOf(previous?.sha256 ?? ''),
     ...(state && { state: { path: spool.pathOf(state.sha256), sha256: state.sha256 } }),
-    updates: doneTasks(run.state).flatMap((task) =>
-      task.update === undefined
-        ? []
-        : [
-            {
-              silo: task.silo,
-              weight: weighting === 'uniform' ? 1 : task.update.examples,
-              path: spool.pathOf(task.update.sha256),
-              sha256: task.update.sha256,
-              ...staleOf(run, task, spool),
-            },
-          ],
-    ),
     outputPath: spool.tempPath(),
     mergeOutputPath: spool.tempPath(),
     stateOutputPath: spool.tempPath(),

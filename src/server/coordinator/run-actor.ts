@@ -11,6 +11,7 @@ import type { RunState } from '../round/state.js';
 import { step } from '../round/step.js';
 import type {
   AdapterRecord,
+  DiagnosisRecord,
   FailureRecord,
   NumberedEvent,
   RunChange,
@@ -39,6 +40,8 @@ export interface RunActorOptions {
   /** Number of the last entry of the run's log. */
   readonly logSeq: number;
   readonly adapters: readonly AdapterRecord[];
+  /** Published rounds that wait for their diagnosis, in order. */
+  readonly undiagnosed?: readonly number[];
   /** Names, shapes and dtypes of the run's adapter. */
   readonly tensors: readonly TensorInfo[];
   readonly store: Store;
@@ -46,6 +49,13 @@ export interface RunActorOptions {
   readonly logger: Logger;
   /** Called after the events are durable. */
   readonly onStep: (actor: RunActor, before: RunState, effects: readonly Effect[], at: number) => void;
+  /** Called after a diagnosis is durable. */
+  readonly onDiagnosed?: (actor: RunActor, round: number) => void;
+}
+
+/** What the diagnosis of a published round came to; `line` where there is something to say of it. */
+export interface Diagnosed extends Pick<DiagnosisRecord, 'round' | 'diagnosis' | 'diagnosticsJson'> {
+  readonly line?: LogLine;
 }
 
 interface Waiting {
@@ -71,6 +81,8 @@ export class RunActor {
   readonly tensors: readonly TensorInfo[];
   readonly #options: RunActorOptions;
   readonly #adapters: Map<number, AdapterRecord>;
+  readonly #undiagnosed: Set<number>;
+  #notes: (() => Promise<void>)[] = [];
   #state: RunState;
   #seq: number;
   #logSeq: number;
@@ -91,6 +103,7 @@ export class RunActor {
     this.#seq = seq;
     this.#logSeq = logSeq;
     this.#adapters = new Map(options.adapters.map((adapter) => [adapter.version, adapter]));
+    this.#undiagnosed = new Set(options.undiagnosed);
   }
 
   /** What is durable. */
@@ -101,6 +114,11 @@ export class RunActor {
   /** Every published version, the initial one included. */
   get adapters(): ReadonlyMap<number, AdapterRecord> {
     return this.#adapters;
+  }
+
+  /** Published rounds that wait for their diagnosis, in order. */
+  get undiagnosed(): ReadonlySet<number> {
+    return this.#undiagnosed;
   }
 
   /** Number of the newest entry of the run's log. */
@@ -121,6 +139,21 @@ export class RunActor {
     });
   }
 
+  /** Keeps what a diagnosis came to: no event, as it decides nothing. Resolves when it is durable; rejects where it could not be stored. */
+  diagnosed({ line, ...record }: Diagnosed): Promise<void> {
+    const store = async (): Promise<void> => {
+      const log = this.#numbered(line === undefined ? [] : [line], this.#options.clock.now());
+      await this.#options.store.saveDiagnosis(this.runId, { ...record, log });
+      this.#logSeq += log.length;
+      this.#undiagnosed.delete(record.round);
+      this.#options.onDiagnosed?.(this, record.round);
+    };
+    return new Promise((resolve, reject) => {
+      this.#notes.push(() => store().then(resolve, reject));
+      this.#working ??= this.#work();
+    });
+  }
+
   /** Stops the clock; resolves when everything that was sent is stored. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -131,7 +164,10 @@ export class RunActor {
   async #work(): Promise<void> {
     // Everything that is sent in the same turn of the event loop goes into one transaction.
     await Promise.resolve();
-    while (this.#queue.length > 0) await this.#take(this.#queue.splice(0));
+    while (this.#queue.length > 0 || this.#notes.length > 0) {
+      if (this.#queue.length > 0) await this.#take(this.#queue.splice(0));
+      else await this.#notes.shift()?.();
+    }
     // In the same turn as the look at the queue: an event sent between the two would wait for ever.
     this.#working = undefined;
   }
@@ -174,7 +210,8 @@ export class RunActor {
     this.#seq += events.length;
     this.#logSeq += log.length;
     for (const { published } of records)
-      if (published !== undefined && state.version >= published.round)
+      if (published !== undefined && state.version >= published.round) {
+        if (published.diagnosis === 'pending') this.#undiagnosed.add(published.round);
         this.#adapters.set(published.round, {
           version: published.round,
           createdMs: published.publishedMs,
@@ -182,6 +219,7 @@ export class RunActor {
           ...(published.merge && { merge: published.merge }),
           ...(published.state && { state: published.state }),
         });
+      }
     for (const { waiting, result } of taken) waiting.resolve(result);
     if (events.length > 0) this.#tell(before, effects, at);
     this.#arm(nextWakeMs(state));

@@ -22,6 +22,8 @@ interface Entry {
   connected: boolean;
   /** Counts as gone when nothing is heard until then. */
   goneAtMs: number;
+  /** Uploads that wait for the coordinator: who is not served cannot be silent. */
+  waiting?: number;
 }
 
 export interface SiloRegistryOptions {
@@ -120,6 +122,25 @@ export class SiloRegistry {
     return entry.record;
   }
 
+  /** A part of an upload has come: its sender is there, whether or not its heartbeats get through behind it. */
+  heard(silo: string): void {
+    const entry = this.#entries.get(silo);
+    if (entry?.connected === true) entry.goneAtMs = Math.max(entry.goneAtMs, this.#deadline());
+  }
+
+  /** While the silo waits for its turn, silence is the coordinator's. */
+  async whileWaiting<T>(silo: string, turn: Promise<T>): Promise<T> {
+    const entry = this.#entries.get(silo);
+    if (entry === undefined) return turn;
+    entry.waiting = (entry.waiting ?? 0) + 1;
+    try {
+      return await turn;
+    } finally {
+      entry.waiting -= 1;
+      this.heard(silo);
+    }
+  }
+
   /** Counts a silo as gone at once, and its session as over: it was revoked. */
   async expel(silo: string): Promise<void> {
     const entry = this.#entries.get(silo);
@@ -161,7 +182,7 @@ export class SiloRegistry {
     const { clock, store, logger, onLeave } = this.#options;
     const now = clock.now();
     for (const [silo, entry] of this.#entries) {
-      if (!entry.connected || now < entry.goneAtMs) continue;
+      if (!entry.connected || now < entry.goneAtMs || (entry.waiting ?? 0) > 0) continue;
       await store.saveSilo(entry.record);
       await onLeave(silo);
       entry.connected = false;

@@ -18,7 +18,7 @@ export interface RetentionOptions {
   readonly keepUpdatesMs: number;
 }
 
-/** Deletes raw updates when they are no longer needed; manifests, hashes and adapters stay. */
+/** Deletes raw updates when their time is over and their round is diagnosed; manifests, hashes and adapters stay. */
 export class Retention {
   readonly #options: RetentionOptions;
   #sweptToMs = 0;
@@ -53,10 +53,13 @@ export class Retention {
     const toMs = clock.now() - keepUpdatesMs;
     if (toMs <= this.#sweptToMs) return 0;
     const due = await store.publishedUpdates(this.#sweptToMs, toMs);
-    const rounds = groupBy(due, ({ runId, round }) => `${runId} round ${round}`);
+    const needed = await store.undiagnosedFiles();
+    const free = due.filter(({ sha256 }) => !needed.has(sha256));
+    const rounds = groupBy(free, ({ runId, round }) => `${runId} round ${round}`);
     let deleted = 0;
     for (const [round, updates] of rounds) deleted += await this.#delete(round, updates);
-    this.#sweptToMs = toMs;
+    // What was held back is looked at again.
+    if (free.length === due.length) this.#sweptToMs = toMs;
     return deleted;
   }
 

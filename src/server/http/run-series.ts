@@ -38,7 +38,7 @@ const parse = (json: string): unknown => {
   }
 };
 
-/** Rounds of runs as points of charts. They never change once published, so they are read and parsed once. */
+/** Rounds of runs as points of charts. They never change once they are diagnosed, so they are read and parsed once. */
 export class RunSeriesCache {
   readonly #store: Store;
   readonly #runs = new Map<string, { points: RoundPoint[]; reading: Promise<void> }>();
@@ -56,6 +56,8 @@ export class RunSeriesCache {
     known.reading = known.reading
       .catch(() => undefined)
       .then(async () => {
+        const pending = known.points.findIndex(({ diagnosis }) => diagnosis === 'pending');
+        if (pending >= 0) known.points.length = pending;
         const last = known.points.at(-1)?.round ?? 0;
         const fresh = await this.#store.series(runId, { afterRound: last, afterMs });
         for (const totals of fresh.rounds) known.points.push(roundPoint(totals));
@@ -82,6 +84,7 @@ function roundPoint(totals: RoundTotals): RoundPoint {
     examples,
     bytes,
     trainLoss,
+    diagnosis: totals.diagnosis,
     aggregationError: finite(diagnostics.aggregationError),
     aggregationErrorFedit: finite(diagnostics.aggregationErrorFedit),
     aggregationErrorBound: finite(diagnostics.aggregationErrorBound),

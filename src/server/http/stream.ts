@@ -46,6 +46,7 @@ class Watcher {
   #tasks = taskChanges();
   #silos: string | undefined;
   #revision = 0;
+  /** `round`: the last one that was told with its diagnosis, or without any to come. */
   #series = { key: '', round: 0, ms: -1, isFirst: true };
   #round = -1;
   #logSeq = -1;
@@ -93,6 +94,7 @@ class Watcher {
     if (this.runId === undefined) return false;
     const run = coordinator.run(this.runId);
     const { round, version, evaluations: open } = run.state;
+    const [undiagnosed = Infinity] = run.undiagnosed;
     if (round !== this.#round) this.#tasks = taskChanges();
     const { changed, whole } = this.#tasks.take(tasksOf(coordinator, run));
     const isNew = round !== this.#round;
@@ -102,7 +104,7 @@ class Watcher {
     if (run.logSeq !== this.#logSeq) await this.#send('log', { run: this.runId, lastSeq: run.logSeq });
     this.#logSeq = run.logSeq;
     // Only these bring a new point.
-    const key = `${version}/${open.map(({ id }) => id).join()}`;
+    const key = `${version}/${run.undiagnosed.size}/${open.map(({ id }) => id).join()}`;
     const told = this.#series;
     if (key === told.key) return changed.length > 0;
     const fresh = await series.read(this.runId, told.round, told.ms);
@@ -111,7 +113,8 @@ class Watcher {
       const { rounds, evaluations } = fresh;
       await this.#send('series', { run: this.runId, rounds, evaluations, whole: told.isFirst });
     }
-    this.#series = { key, round: fresh.rounds.at(-1)?.round ?? told.round, ms: fresh.lastMs, isFirst: false };
+    const last = fresh.rounds.at(-1)?.round ?? told.round;
+    this.#series = { key, round: Math.min(last, undiagnosed - 1), ms: fresh.lastMs, isFirst: false };
     return changed.length > 0 || isMore;
   }
 

@@ -22,6 +22,7 @@ export const LOG_KINDS = {
   'round.aggregation-failed': 'error',
   'round.published': 'info',
   'round.called-off': 'warn',
+  'round.diagnosis-failed': 'warn',
   'adapter.rolled-back': 'warn',
   'adapter.rollback-failed': 'error',
   'silo.joined': 'info',

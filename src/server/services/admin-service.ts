@@ -17,7 +17,9 @@ import { createRunControl } from './run-control.js';
 import { runSummary, runView } from './run-view.js';
 
 /** A watcher is told at most so often; changes in between are told together. */
-const WATCH_INTERVAL_MS = 100;
+/** Between two snapshots of a run: short, and long beside what a snapshot takes, so that watchers cost little. */
+const WATCH_INTERVAL_MS = 20;
+const WATCH_SHARE = 5;
 
 export interface AdminServiceOptions {
   readonly coordinator: Coordinator;
@@ -63,10 +65,14 @@ export function createAdminService(options: AdminServiceOptions): AdminHandlers 
       identity.operator('view', context);
       const run = coordinator.run(runId);
       for await (const _change of coordinator.changes.watch(runId, context.signal)) {
-        const isOver = run.state.phase === 'done';
-        yield { run: await view(runId) };
+        // Whoever follows a run wants to know how its last round came out.
+        const isOver = run.state.phase === 'done' && run.undiagnosed.size === 0;
+        const began = performance.now();
+        const snapshot = await view(runId);
+        const tookMs = performance.now() - began;
+        yield { run: snapshot };
         if (isOver) return;
-        await pause(coordinator.clock, WATCH_INTERVAL_MS, context.signal);
+        await pause(coordinator.clock, Math.max(WATCH_INTERVAL_MS, WATCH_SHARE * tookMs), context.signal);
       }
     },
 

@@ -79,11 +79,12 @@ function roundView(
   updates: readonly UpdateRecord[],
   failures: readonly FailureRecord[],
 ): RoundRecordInput {
-  const { round, startedMs, publishedMs, diagnosticsJson, rollback } = published;
+  const { round, startedMs, publishedMs, diagnosis, diagnosticsJson, rollback } = published;
   return {
     round,
     startedMs,
     publishedMs,
+    diagnosis,
     diagnosticsJson,
     adapter: adapterRef(run, round),
     ...(rollback && { rollback }),

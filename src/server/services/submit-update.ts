@@ -106,6 +106,7 @@ export class SubmitUpdate {
       return { sha256: begin.sha256, alreadyKnown: true };
     }
     refuse(submission);
+    this.coordinator.expectAggregation();
     await this.quotas.requireSpace(begin.manifest?.payloadBytes ?? 0);
     metrics.uploads.inc();
     try {
@@ -115,7 +116,8 @@ export class SubmitUpdate {
             takenOver.abort(signal.reason);
           });
           await this.coordinator.spool.dropOtherPartials(key);
-          const place = await this.admission.enter(AbortSignal.any([signal, context.signal]));
+          const turn = this.admission.enter(AbortSignal.any([signal, context.signal]));
+          const place = await this.coordinator.silos.whileWaiting(claim.silo, turn);
           const taken = leaveWhenIdle(messages, place, clock);
           await whileWide(context, () => this.#receive(submission, taken, count)).finally(() => {
             place.leave();
@@ -161,6 +163,7 @@ export class SubmitUpdate {
       const digest = await receivePayload(parts, async (offset, data) => {
         refuse(submission);
         count(data.length);
+        this.coordinator.silos.heard(submission.claim.silo);
         checker.push(offset, data);
         await file.append(data);
         metrics.bytesReceived.inc({ kind: 'update' }, data.length);

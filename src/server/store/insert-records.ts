@@ -37,7 +37,7 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
       .where('counted_in', '>=', change.calledOff)
       .execute();
   if (published === undefined) return;
-  const { rollback, round, startedMs, publishedMs, diagnosticsJson, adapter } = published;
+  const { rollback, round, startedMs, publishedMs, diagnosis, diagnosticsJson, adapter } = published;
   await tx
     .insertInto('adapters')
     .values({ run_id: runId, version: round, ...adapter, created_ms: publishedMs })
@@ -52,6 +52,7 @@ export async function insertRecords(tx: Transaction<Tables>, change: RunChange):
       started_ms: startedMs,
       published_ms: publishedMs,
       diagnostics_json: diagnosticsJson,
+      diagnosis,
       rollback_json: rollback === undefined ? null : JSON.stringify(rollback),
     })
     .execute();

@@ -10,6 +10,7 @@ import {
   writeToken,
 } from './access-rows.js';
 import { readAdapters, readPublishedFiles, readReferencedFiles } from './adapter-rows.js';
+import { readUndiagnosed, readUndiagnosedFiles, writeDiagnosis } from './diagnosis-rows.js';
 import { queryHistory, queryPublishedUpdates } from './query-history.js';
 import { queryContributions, queryRound, querySeries } from './query-series.js';
 import { evaluationRecord, failureRecord, updateRecord } from './rows.js';
@@ -21,6 +22,7 @@ import { storageError } from './storage-error.js';
 import type {
   AdapterRecord,
   Contribution,
+  DiagnosisRecord,
   EvaluationRecord,
   FailureRecord,
   IssuedRecord,
@@ -60,6 +62,18 @@ export class KyselyStore implements Store {
 
   async commit(change: RunChange): Promise<void> {
     await this.#write(`storing an event of run ${change.runId}`, (tx) => writeChange(tx, change));
+  }
+
+  async saveDiagnosis(runId: string, diagnosis: DiagnosisRecord): Promise<void> {
+    await this.#write(`storing a diagnosis of run ${runId}`, (tx) => writeDiagnosis(tx, runId, diagnosis));
+  }
+
+  async undiagnosed(runId: string): Promise<readonly number[]> {
+    return this.#read('reading what is to be diagnosed', (db) => readUndiagnosed(db, runId));
+  }
+
+  async undiagnosedFiles(): Promise<ReadonlySet<string>> {
+    return this.#read('reading what is to be diagnosed', readUndiagnosedFiles);
   }
 
   async adapters(runId: string): Promise<readonly AdapterRecord[]> {

@@ -61,6 +61,11 @@ const MIGRATIONS: Readonly<Record<string, readonly string[]>> = {
     `ALTER TABLE updates ADD COLUMN base_version INTEGER NOT NULL DEFAULT 0`,
     `UPDATE updates SET base_version = round - 1`,
   ],
+  '0007-diagnosis': [
+    `ALTER TABLE rounds ADD COLUMN diagnosis TEXT NOT NULL DEFAULT 'done'`,
+    `UPDATE rounds SET diagnosis = 'none' WHERE rollback_json IS NOT NULL`,
+    `CREATE INDEX rounds_by_diagnosis ON rounds (diagnosis, run_id, round)`,
+  ],
 };
 
 /** The one table whose key the database counts up itself: each kind of database says that differently. */

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { versionFiles } from './adapter-rows.js';
-import { evaluationRecord, failureRecord, filesOf, rollbackOf, updateRecord } from './rows.js';
+import { diagnosisOf, evaluationRecord, failureRecord, filesOf, rollbackOf, updateRecord } from './rows.js';
 import { evaluationsOf, failuresOf, updatesOf } from './run-records.js';
 import type { RunHistory, StoredUpdate } from './store.js';
 import type { Tables } from './tables.js';
@@ -17,6 +17,7 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       'rounds.started_ms',
       'rounds.published_ms',
       'rounds.diagnostics_json',
+      'rounds.diagnosis',
       'rounds.rollback_json',
       'adapters.sha256',
       'adapters.bytes',
@@ -34,6 +35,7 @@ export async function queryHistory(db: Kysely<Tables>, runId: string): Promise<R
       startedMs: row.started_ms,
       publishedMs: row.published_ms,
       diagnosticsJson: row.diagnostics_json,
+      diagnosis: diagnosisOf(row),
       adapter: { sha256: row.sha256, bytes: row.bytes },
       ...filesOf(files.get(row.round) ?? []),
       ...rollbackOf(row),

@@ -1,5 +1,5 @@
 import { sql, type Kysely } from 'kysely';
-import { evaluationRecord, failureRecord, rollbackOf, updateRecord } from './rows.js';
+import { diagnosisOf, evaluationRecord, failureRecord, rollbackOf, updateRecord } from './rows.js';
 import { evaluationsOf, failuresOf, updatesOf } from './run-records.js';
 import type { Contribution, RoundHistory, RoundTotals, RunSeries } from './store.js';
 import type { Tables } from './tables.js';
@@ -15,7 +15,7 @@ export async function querySeries(
 ): Promise<RunSeries> {
   const rounds = await db
     .selectFrom('rounds')
-    .select(['round', 'started_ms', 'published_ms', 'diagnostics_json', 'rollback_json'])
+    .select(['round', 'started_ms', 'published_ms', 'diagnostics_json', 'diagnosis', 'rollback_json'])
     .where('run_id', '=', runId)
     .where('round', '>', afterRound)
     .orderBy('round')
@@ -53,6 +53,7 @@ export async function querySeries(
         startedMs: row.started_ms,
         publishedMs: row.published_ms,
         diagnosticsJson: row.diagnostics_json,
+        diagnosis: diagnosisOf(row),
         updates: Number(found?.updates ?? 0),
         examples: Number(found?.examples ?? 0),
         bytes: Number(found?.bytes ?? 0),

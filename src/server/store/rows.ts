@@ -2,6 +2,7 @@ import type { Insertable, Selectable } from 'kysely';
 import type { Rollback } from '../round/state.js';
 import type {
   AdapterRecord,
+  DiagnosisState,
   EvaluationRecord,
   FailureRecord,
   RunLogEntry,
@@ -135,6 +136,10 @@ export function rollbackOf({ rollback_json: json }: Pick<Selectable<Tables['roun
   readonly rollback?: Rollback;
 } {
   return json === null ? {} : { rollback: JSON.parse(json) as Rollback };
+}
+
+export function diagnosisOf({ diagnosis }: Pick<Selectable<Tables['rounds']>, 'diagnosis'>): DiagnosisState {
+  return diagnosis as DiagnosisState;
 }
 
 export function siloRow(record: SiloRecord): Insertable<Tables['silos']> {

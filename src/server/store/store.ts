@@ -17,6 +17,12 @@ export interface Store {
   runs(): Promise<readonly StoredRun[]>;
   /** What a batch of events has brought about, in one transaction. `seq` must follow the last one of the run (internal). */
   commit(change: RunChange): Promise<void>;
+  /** What the diagnosis of a round came to, with what the run's log says of it, in one transaction. */
+  saveDiagnosis(runId: string, diagnosis: DiagnosisRecord): Promise<void>;
+  /** Rounds that are published and not diagnosed yet, in order. */
+  undiagnosed(runId: string): Promise<readonly number[]>;
+  /** SHA-256 of the updates that diagnoses still need. */
+  undiagnosedFiles(): Promise<ReadonlySet<string>>;
 
   /** Every version, in order. */
   adapters(runId: string): Promise<readonly AdapterRecord[]>;
@@ -195,11 +201,22 @@ export interface PublishedRound extends VersionFiles {
   readonly round: number;
   readonly startedMs: number;
   readonly publishedMs: number;
-  /** RoundDiagnostics of src/align/types.ts. */
+  readonly diagnosis: DiagnosisState;
+  /** RoundDiagnostics of src/align/types.ts; empty unless the diagnosis is done. */
   readonly diagnosticsJson: string;
   /** Where an old version was published again: no updates, no diagnostics. */
   readonly rollback?: Rollback;
   readonly adapter: AdapterFile;
+}
+
+/** What is known of a round's diagnostics: not yet; known; never, because measuring failed; never, because nothing was combined. */
+export type DiagnosisState = 'pending' | 'done' | 'failed' | 'none';
+
+export interface DiagnosisRecord {
+  readonly round: number;
+  readonly diagnosis: 'done' | 'failed';
+  readonly diagnosticsJson: string;
+  readonly log: readonly RunLogEntry[];
 }
 
 /** An update and the run that it belongs to. */

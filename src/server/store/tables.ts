@@ -20,6 +20,7 @@ export interface Tables {
     started_ms: number;
     published_ms: number;
     diagnostics_json: string;
+    diagnosis: string;
     rollback_json: string | null;
   };
   updates: {

@@ -1,5 +1,4 @@
-import type { EvaluationPoint, RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
-import type { ShownRound } from './measured.js';
+import type { EvaluationPoint, RoundPoint, RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
 
 /** What a page knows, after it was told what is new. Pure. */
 
@@ -11,7 +10,7 @@ export interface RunTasks {
 
 export interface RunPoints {
   readonly run: string;
-  readonly rounds: readonly ShownRound[];
+  readonly rounds: readonly RoundPoint[];
   readonly evaluations: readonly EvaluationPoint[];
 }
 

@@ -1,11 +1,12 @@
 import type { JSX } from 'preact';
+import type { RoundPoint } from '../../api/types.js';
 import { formatPercent } from '../lib/format.js';
-import { knownPoints, pendingRounds, type ShownRound } from '../lib/measured.js';
+import { knownPoints, pendingRounds } from '../lib/measured.js';
 import { LineChart } from '../ui/line-chart.tsx';
 
 /** What alignment is for: how far the published adapter is from the exact mean of the updates, against plain averaging and the best possible. */
-export function ErrorChart({ rounds }: { readonly rounds: readonly ShownRound[] }): JSX.Element {
-  const points = (value: (round: ShownRound) => number | null | undefined) =>
+export function ErrorChart({ rounds }: { readonly rounds: readonly RoundPoint[] }): JSX.Element {
+  const points = (value: (round: RoundPoint) => number | null | undefined) =>
     knownPoints(rounds, ({ round }) => round, value);
   return (
     <LineChart
@@ -26,7 +27,7 @@ export function ErrorChart({ rounds }: { readonly rounds: readonly ShownRound[] 
       yLabel="of the mean’s norm"
       include={[0]}
       format={(value) => formatPercent(value, value < 0.1 ? 1 : 0)}
-      empty="Known when the first round is published, for methods whose server sees both factors."
+      empty="Known soon after the first round is published, for methods whose server sees both factors."
     />
   );
 }

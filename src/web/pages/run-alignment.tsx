@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { RoundModule, RunSummary } from '../../api/types.js';
+import type { RoundDetail, RoundModule, RoundPoint, RunSummary } from '../../api/types.js';
 import { formatNumber, formatPercent, shortModule } from '../lib/format.js';
-import { isPending, knownPoints, pendingRounds, type ShownDetail } from '../lib/measured.js';
+import { knownPoints, pendingRounds } from '../lib/measured.js';
 import { series } from '../state/live.js';
 import { useLoaded } from '../state/use-loaded.js';
 import { Card, Empty, Failure, Loading } from '../ui/basics.tsx';
@@ -21,9 +21,9 @@ export function RunAlignment({ run }: { readonly run: RunSummary }): JSX.Element
   const shown = rounds.find((point) => point.round === chosen) ?? rounds.at(-1);
   const round = shown?.round;
   // Asked for again when its diagnostics have come.
-  const { data, failure, reload } = useLoaded<ShownDetail>(
+  const { data, failure, reload } = useLoaded<RoundDetail>(
     round === undefined ? undefined : `/runs/${encodeURIComponent(run.id)}/rounds/${round}`,
-    shown && isPending(shown),
+    shown?.diagnosis,
   );
   if (round === undefined)
     return (
@@ -121,18 +121,31 @@ function ratioColumn(
   };
 }
 
-function Matrix({ detail }: { readonly detail: ShownDetail }): JSX.Element {
-  const { modules = [], silos = [], point } = detail;
-  if (modules.length === 0 || silos.length === 0)
-    return isPending(point) ? (
-      <Empty icon="info" title="Being computed">
-        <p>Version {point.round} is published already; how far the bases are turned follows by itself.</p>
-      </Empty>
-    ) : (
-      <Empty icon="info" title="Nothing was measured in this round">
-        <p>Only rounds whose method compares bases have it.</p>
-      </Empty>
-    );
+const WHY_NOT: Readonly<Record<RoundPoint['diagnosis'], readonly [title: string, text: string]>> = {
+  pending: [
+    'Being computed',
+    'Its adapter is published already; how far the bases are turned follows by itself.',
+  ],
+  failed: [
+    'This round could not be measured',
+    'Its adapter is published all the same. The run’s log says why.',
+  ],
+  done: ['Nothing was measured in this round', 'Only rounds whose method compares bases have it.'],
+  none: ['Nothing was measured in this round', 'An older version was published again.'],
+};
+
+function NoMatrix({ diagnosis }: Pick<RoundPoint, 'diagnosis'>): JSX.Element {
+  const [title, text] = WHY_NOT[diagnosis];
+  return (
+    <Empty icon="info" title={title}>
+      <p>{text}</p>
+    </Empty>
+  );
+}
+
+function Matrix({ detail }: { readonly detail: RoundDetail }): JSX.Element {
+  const { modules, silos, point } = detail;
+  if (modules.length === 0 || silos.length === 0) return <NoMatrix {...point} />;
   return (
     <>
       <HeatMap

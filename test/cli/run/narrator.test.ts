@@ -56,6 +56,20 @@ describe('RunNarrator', () => {
     expect(narrator.tell(scored)).toEqual([]);
   });
 
+  it('tells a round with its error, which may come after the end; or without, where no other word follows', () => {
+    const pending = { ...round(1), diagnosis: 'pending', diagnosticsJson: '' };
+    const ended = { state: 'RUN_STATE_FINISHED', phase: 'done' } as const;
+    const narrator = new RunNarrator();
+    expect(narrator.tell(snapshot({ ...ended, rounds: [pending] }))).toEqual([]);
+    const [line, end] = narrator.tell(snapshot({ ...ended, rounds: [round(1)] }));
+    expect(line).toContain('error 0.250');
+    expect(end).toBe('finished');
+    const impatient = new RunNarrator();
+    const [without] = impatient.tell(snapshot({ ...ended, rounds: [pending] }), { last: true });
+    expect(without).toMatch(/^round 1.*updates/);
+    expect(without).not.toContain('error');
+  });
+
   it('does not wait for a score that will not come, nor lose rounds that it did not see', () => {
     const narrator = new RunNarrator();
     const lines = narrator.tell(

@@ -3,7 +3,7 @@ import type { AdminClient } from '../../../src/cli/admin/connect.js';
 import { watchRun } from '../../../src/cli/run/watch.js';
 import { FedrotError } from '../../../src/errors.js';
 import type { Run } from '../../../src/rpc/gen/fedrot/v1/Run.js';
-import { snapshot } from '../support/runs.js';
+import { round, snapshot } from '../support/runs.js';
 
 const POLICY = { initialMs: 1, maxMs: 2, factor: 2, maxAttempts: 5 };
 const finished = snapshot({ state: 'RUN_STATE_FINISHED', round: 3 });
@@ -30,6 +30,33 @@ async function rounds(admin: AdminClient, signal?: AbortSignal): Promise<number[
 describe('watchRun', () => {
   it('ends with the run', async () => {
     expect(await rounds(playing([snapshot({ round: 1 }), finished, snapshot({ round: 9 })]))).toEqual([1, 3]);
+  });
+
+  const pending = { ...round(1), diagnosis: 'pending', diagnosticsJson: '' };
+  const measuring = snapshot({ state: 'RUN_STATE_FINISHED', round: 3, rounds: [pending] });
+
+  it('waits for the errors of an ended run, and not for those of a coordinator that says nothing of them', async () => {
+    const measured = snapshot({ state: 'RUN_STATE_FINISHED', round: 4, rounds: [round(1)] });
+    expect(await rounds(playing([measuring, measuring, measured, snapshot({ round: 9 })]))).toEqual([
+      3, 3, 4,
+    ]);
+    const silent = snapshot({ ...measuring, rounds: [{ ...pending, diagnosis: '' }] });
+    expect(await rounds(playing([silent, snapshot({ round: 9 })]))).toEqual([3]);
+  });
+
+  it('does not wait for ever for errors that do not come', async () => {
+    const hanging = async function* (_request: unknown, { signal }: { signal: AbortSignal }) {
+      yield { run: measuring };
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(new FedrotError('cancelled', 'left'));
+        });
+      });
+    };
+    const admin = { watchRun: hanging } as unknown as AdminClient;
+    const seen: Run[] = [];
+    for await (const run of watchRun(admin, 'spam', { patienceMs: 50 })) seen.push(run);
+    expect(seen).toEqual([measuring]);
   });
 
   it('goes on after breaks, and after a stream that ends by itself', async () => {

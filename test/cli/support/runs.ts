@@ -56,6 +56,7 @@ export function round(
       merge: null,
       best: false,
     },
+    diagnosis: 'done',
     diagnosticsJson: JSON.stringify({ aggregationError: 0.25, aggregationErrorFedit: 0.5, modules: [] }),
     bytesReceived: 2000,
     failures: [],

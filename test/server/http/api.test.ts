@@ -13,7 +13,7 @@ import type {
   Session,
   SiloView,
 } from '../../../src/api/types.js';
-import { fetchAdapter, factors, specOf, untilRun } from '../support/harness.js';
+import { fetchAdapter, factors, specOf, untilMeasured } from '../support/harness.js';
 import { HttpWorld, sha256 } from './support.js';
 
 /** A run of one round by three silos, started over HTTP, to its end. */
@@ -24,7 +24,7 @@ async function finishedRun(): Promise<{ world: HttpWorld; runId: string }> {
   const spec = specOf({ rounds: { count: 1, minSilos: 3, deadlineMs: 60_000 }, seed: 4 });
   const { id } = await world.api<RunSummary>('/runs', { body: { spec } });
   for (const [index, silo] of silos.entries()) await silo.submit(await silo.task(1), factors(10 + index));
-  await untilRun(world.coordinator.admin, id, ({ phase }) => phase === 'done');
+  await untilMeasured(world.coordinator.admin, id);
   return { world, runId: id };
 }
 

@@ -163,6 +163,7 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
         round,
         startedMs: round * 10,
         publishedMs: round * 10 + 5,
+        diagnosis: 'done' as const,
         diagnosticsJson: '{"aggregationError":0.5}',
         adapter: { sha256: sha(String(round)), bytes: 200 },
       });
@@ -241,6 +242,7 @@ export function storeContract(name: string, setUp: () => Promise<StoreUnderTest>
         round: 1,
         startedMs: 10,
         publishedMs: 20,
+        diagnosis: 'done' as const,
         diagnosticsJson: '{"aggregationError":0.5}',
         adapter: { sha256: sha('1'), bytes: 200 },
       };

@@ -170,6 +170,15 @@ export async function untilRun(
   throw new Error(`run ${runId} ended otherwise: ${run.state} ${run.phase} ${run.reason}`);
 }
 
+/** The run, over and measured. */
+export async function untilMeasured(admin: AdminCalls, runId: string): Promise<Run> {
+  return untilRun(
+    admin,
+    runId,
+    ({ phase, rounds }) => phase === 'done' && rounds.every(({ diagnosis }) => diagnosis !== 'pending'),
+  );
+}
+
 export async function fetchAdapter(
   admin: AdminCalls,
   runId: string,

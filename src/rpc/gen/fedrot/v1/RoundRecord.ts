@@ -23,7 +23,7 @@ export interface RoundRecordInput {
    */
   'adapter'?: (_fedrot_v1_AdapterRefInput | null);
   /**
-   * RoundDiagnostics in src/align/types.ts
+   * RoundDiagnostics in src/align/types.ts; empty unless diagnosis is done
    */
   'diagnosticsJson'?: (string);
   /**
@@ -35,6 +35,10 @@ export interface RoundRecordInput {
    * where it was no round but a rollback: no updates, no diagnostics
    */
   'rollback'?: (_fedrot_v1_RollbackRecordInput | null);
+  /**
+   * pending: published, not measured yet; done; failed: never will be; none: a rollback. Empty: of a coordinator that publishes only what it has measured
+   */
+  'diagnosis'?: (string);
 }
 
 /**
@@ -53,7 +57,7 @@ export interface RoundRecord {
    */
   'adapter': (_fedrot_v1_AdapterRef | null);
   /**
-   * RoundDiagnostics in src/align/types.ts
+   * RoundDiagnostics in src/align/types.ts; empty unless diagnosis is done
    */
   'diagnosticsJson': (string);
   /**
@@ -65,4 +69,8 @@ export interface RoundRecord {
    * where it was no round but a rollback: no updates, no diagnostics
    */
   'rollback': (_fedrot_v1_RollbackRecord | null);
+  /**
+   * pending: published, not measured yet; done; failed: never will be; none: a rollback. Empty: of a coordinator that publishes only what it has measured
+   */
+  'diagnosis': (string);
 }

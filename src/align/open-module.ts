@@ -1,0 +1,78 @@
+import type { Random } from '../random.js';
+import type { ErrorAlgebra } from './errors.js';
+import { exactErrors } from './exact-errors.js';
+import type { Kernels } from './kernels.js';
+import type { ModuleView, Rotations } from './method.js';
+import { EXACT_RANK, type ModuleData } from './module-data.js';
+import { moduleGrams, type ModuleGrams } from './module-grams.js';
+import { norm, rowsOf, type CrossGram, type Side } from './rotate.js';
+import { addRotated, emptySums, roundSums, type RowFactors } from './row-factors.js';
+import { streamedErrors } from './streamed-errors.js';
+
+/** What errors are measured by: Gram matrices of the silos, of all pairs while they are few. Most of a round's work. */
+export interface ModuleMeasures {
+  readonly grams: ModuleGrams;
+  readonly algebra: ErrorAlgebra;
+}
+
+/** One module of a round, ready to be aligned, combined and measured. */
+export interface ModuleWork {
+  readonly data: ModuleData;
+  readonly view: ModuleView;
+  /** Begun when it is first asked for: most methods combine without. */
+  readonly measures: () => ModuleMeasures;
+}
+
+export function openModule(kernels: Kernels, data: ModuleData, round: number, random: Random): ModuleWork {
+  let opened: ModuleMeasures | undefined;
+  const measures = (): ModuleMeasures => (opened ??= measuresOf(kernels, data, random));
+  const { r, in: inputs, out } = data.layout;
+  const view: ModuleView = {
+    round,
+    r,
+    in: inputs,
+    out,
+    silos: data.weights.length,
+    weights: data.weights,
+    previous: data.previous,
+    random,
+    kernels,
+    factors: (silo) => data.factors(silo),
+    crossGrams: (side, reference = data.previous) => crossGrams(kernels, data, side, reference),
+    // The algebra remembers means that it has compared or will measure; the numbers are the same.
+    mean: (rotations) => opened?.algebra.mean(rotations) ?? weightedMean(kernels, data, rotations),
+    leastError: (candidates) => measures().algebra.leastError(candidates),
+  };
+  return { data, view, measures };
+}
+
+function measuresOf(kernels: Kernels, data: ModuleData, random: Random): ModuleMeasures {
+  const grams = moduleGrams(kernels, data);
+  const exact = data.weights.length * data.layout.r <= EXACT_RANK;
+  return {
+    grams,
+    algebra: exact ? exactErrors(kernels, data) : streamedErrors(kernels, data, random, grams),
+  };
+}
+
+function crossGrams(kernels: Kernels, data: ModuleData, side: Side, reference: RowFactors): CrossGram[] {
+  const { r } = data.layout;
+  const { x: y } = rowsOf(reference, side);
+  const length = norm(y);
+  return data.weights.map((_, i) => {
+    const { x, n } = rowsOf(data.factors(i), side);
+    return { m: kernels.gram(x, r, y, r, n), scale: Math.sqrt(data.square(i, side)) * length };
+  });
+}
+
+/** Σ p_i (R_iᵀ A_i, R_iᵀ B_iᵀ) in float32, of the run's weights or others. */
+export function weightedMean(
+  kernels: Kernels,
+  data: ModuleData,
+  rotations: Rotations,
+  weights: readonly number[] = data.weights,
+): RowFactors {
+  const sums = emptySums(data.layout);
+  weights.forEach((weight, i) => addRotated(kernels, sums, weight, rotations[i], data.factors(i)));
+  return roundSums(sums, data.layout);
+}

@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os';
+import type { RoundDiagnostics } from '../../align/types.js';
+import { workerUrl } from '../../worker-url.js';
+import type { AggregationJob, AggregationOutcome, AggregationTask, RoundJob } from './aggregation-job.js';
+import { RightOfWay } from './right-of-way.js';
+import { WarmWorker } from './warm-worker.js';
+
+/** Does an aggregation: how it is done off the event loop is a parameter of the coordinator, so that tests can stand in its way. */
+export type Aggregate = (job: AggregationJob, signal: AbortSignal) => Promise<AggregationOutcome>;
+/** Measures a published round. */
+export type Diagnose = (job: RoundJob, signal: AbortSignal) => Promise<RoundDiagnostics>;
+
+/** For objects that do not live long. Tensors lie elsewhere: threads need little, and by default would take six times as much each. */
+const YOUNG_MB = 8;
+
+/** So long a thread is kept that has nothing to do, ms. */
+const IDLE_MS = 30_000;
+
+/**
+ * The threads that aggregations and diagnoses are done in. Aggregations of several runs go side by side, as many as half the
+ * processors, two at least; more wait their turn. Diagnoses have one thread of their own, which gives way to aggregations.
+ */
+export class AggregationWorkers {
+  readonly #all: readonly WarmWorker[];
+  /** Of those that aggregate; the one that was at work last is the last. */
+  readonly #free: WarmWorker[];
+  readonly #waiting: ((worker: WarmWorker) => void)[] = [];
+  readonly #diagnoser: WarmWorker;
+  readonly #rightOfWay = new RightOfWay();
+  readonly #most: number;
+
+  constructor({ idleMs = IDLE_MS, most = Math.max(2, availableParallelism() >> 1) } = {}) {
+    const start = (file: string, workerData?: unknown): WarmWorker =>
+      new WarmWorker({
+        url: workerUrl(import.meta.url, file),
+        idleMs,
+        worker: { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } },
+      });
+    this.#most = most;
+    this.#free = Array.from({ length: most }, () => start('./aggregate-worker.js'));
+    this.#diagnoser = start('./diagnose-worker.js', this.#rightOfWay.memory);
+    this.#all = [...this.#free, this.#diagnoser];
+  }
+
+  /** Off the event loop. Throws what performAggregation throws; cancelled on abort; internal where a thread dies. */
+  readonly aggregate: Aggregate = async (job, signal) => {
+    this.#rightOfWay.take();
+    const worker = this.#free.pop() ?? (await new Promise<WarmWorker>((resolve) => this.#waiting.push(resolve)));
+    // Reading updates to see that they are what was accepted takes as long as combining them: where a thread is free, at the same time.
+    const other = job.updates.length > 1 ? this.#free.pop() : undefined;
+    try {
+      const task = (what: AggregationTask['what']): AggregationTask => ({ job, what });
+      if (other === undefined) return await worker.run<AggregationOutcome>(task('all'), signal);
+      const [verified, combined] = await Promise.allSettled([
+        other.run<undefined>(task('verify'), signal),
+        worker.run<AggregationOutcome>(task('combine'), signal),
+      ]);
+      // What is damaged may also be the reason why it could not be combined.
+      if (verified.status === 'rejected') throw verified.reason;
+      if (combined.status === 'rejected') throw combined.reason;
+      return combined.value;
+    } finally {
+      this.#rightOfWay.leave();
+      for (const free of other === undefined ? [worker] : [other, worker]) this.#release(free);
+    }
+  };
+
+  /** The same of performDiagnosis; one at a time. */
+  readonly diagnose: Diagnose = (job, signal) => this.#diagnoser.run<RoundDiagnostics>(job, signal);
+
+  /** An aggregation is to be expected: a thread gets ready for it. */
+  warm(): void {
+    if (this.#free.length === this.#most) for (const worker of this.#free.slice(-2)) worker.warm();
+  }
+
+  #release(worker: WarmWorker): void {
+    const next = this.#waiting.shift();
+    if (next) next(worker);
+    else this.#free.push(worker);
+  }
+
+  close(): void {
+    for (const worker of this.#all) worker.end();
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { WeightedUpdate } from '../../align/types.js';
+import { FedrotError } from '../../errors.js';
+import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
+import { storageError } from '../store/storage-error.js';
+import type { JobFile, JobUpdate, RoundJob } from './aggregation-job.js';
+
+/** Of every file that is verified in this thread, one after the other. */
+let piece: Buffer | undefined;
+const READ_BYTES = 1024 * 1024;
+
+/** The stored files that a job reads, closed together. */
+export class OpenFiles {
+  readonly #files: TensorFile[] = [];
+
+  constructor(private readonly verify = true) {}
+
+  /** A file that was whole when it was stored: whatever is wrong with it now is damage. */
+  open(path: string): TensorFile {
+    try {
+      const file = openTensorFile(path);
+      this.#files.push(file);
+      return file;
+    } catch (thrown) {
+      if (!(thrown instanceof FedrotError)) throw storageError(thrown, `opening ${path}`);
+      throw new FedrotError('storage_corrupt', `a stored file is missing or damaged: ${thrown.message}`, {
+        cause: thrown,
+      });
+    }
+  }
+
+  /** One that is still what it was when it was stored. Throws storage_corrupt. */
+  openChecked({ path, sha256 }: JobFile, what: string): TensorFile {
+    requireDigest(path, sha256, what);
+    return this.open(path);
+  }
+
+  updates({ updates }: RoundJob): WeightedUpdate[] {
+    return updates.map((update) => {
+      if (this.verify) requireUpdate(update);
+      const { silo, weight, path, stale } = update;
+      return {
+        silo,
+        weight,
+        tensors: this.open(path),
+        ...(stale && { stale: { base: this.open(stale.path), scale: stale.scale } }),
+      };
+    });
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+}
+
+/** An update, and the version that it began from, are what they were. Throws storage_corrupt. */
+export function requireUpdate({ silo, path, sha256, stale }: JobUpdate): void {
+  requireDigest(path, sha256, `the update of ${silo}`);
+  if (stale) requireDigest(stale.path, stale.sha256, `the version that ${silo} began from`);
+}
+
+/** Nothing that was changed on the disk goes into an adapter. */
+function requireDigest(path: string, sha256: string, what: string): void {
+  const hash = createHash('sha256');
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      piece ??= Buffer.allocUnsafeSlow(READ_BYTES);
+      for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece))
+        hash.update(piece.subarray(0, read));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (thrown) {
+    throw new FedrotError('storage_corrupt', `${what} is missing or cannot be read`, { cause: thrown });
+  }
+  const actual = hash.digest('hex');
+  if (actual !== sha256)
+    throw new FedrotError(
+      'storage_corrupt',
+      `${what} was changed on the disk: its SHA-256 is ${actual}, accepted was ${sha256}`,
+    );
+}

@@ -1,0 +1,172 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FedrotError } from '../../src/errors.js';
+import type { Diagnose } from '../../src/server/aggregation/aggregation-workers.js';
+import { performDiagnosis } from '../../src/server/aggregation/perform-diagnosis.js';
+import type { StartOptions } from '../../src/server/start.js';
+import { FakeSilo } from './support/fake-silo.js';
+import {
+  createRun,
+  factors,
+  getRun,
+  pushBundle,
+  removeFolder,
+  specOf,
+  startTestCoordinator,
+  tempFolder,
+  untilMeasured,
+  untilRun,
+  type TestCoordinator,
+} from './support/harness.js';
+
+const NAMES = ['a', 'b'];
+const updateOf = (name: string, round: number) => factors(name.charCodeAt(0) * 10 + round);
+
+let folder = '';
+let coordinator: TestCoordinator;
+let silos: FakeSilo[] = [];
+
+beforeEach(async () => {
+  folder = await tempFolder();
+});
+
+afterEach(async () => {
+  leave();
+  await coordinator.close();
+  await removeFolder(folder);
+});
+
+function leave(): void {
+  for (const silo of silos.splice(0)) silo.close();
+}
+
+async function start(diagnose?: Diagnose, options: StartOptions = {}, config = {}): Promise<void> {
+  coordinator = await startTestCoordinator(folder, config, { ...options, ...(diagnose && { diagnose }) });
+}
+
+async function setUp(rounds: number, diagnose?: Diagnose): Promise<string> {
+  await start(diagnose);
+  await pushBundle(coordinator.admin);
+  silos = await Promise.all(NAMES.map((name) => new FakeSilo(name, coordinator.address).join()));
+  return createRun(coordinator.admin, specOf({ rounds: { count: rounds, minSilos: 2 } }));
+}
+
+async function play(runId: string, round: number): Promise<void> {
+  for (const silo of silos) await silo.submit(await silo.task(round), updateOf(silo.name, round));
+  await untilRun(coordinator.admin, runId, ({ version }) => version >= round);
+}
+
+/** Diagnoses that somebody lets go, one after the other. */
+function held(): { diagnose: Diagnose; asked: number[]; release: () => void } {
+  const asked: number[] = [];
+  const waiting: (() => void)[] = [];
+  return {
+    asked,
+    release: () => waiting.shift()?.(),
+    diagnose: (job, signal) =>
+      new Promise((resolve, reject) => {
+        asked.push(job.round);
+        waiting.push(() => resolve(performDiagnosis(job)));
+        signal.addEventListener('abort', () => reject(new FedrotError('cancelled', 'called off')));
+      }),
+  };
+}
+
+const states = async (runId: string): Promise<string[]> =>
+  (await getRun(coordinator.admin, runId)).rounds.map(({ diagnosis }) => diagnosis);
+
+describe('a round is measured after it is published', () => {
+  it('no round waits for the diagnosis of one before; every one comes, in order, and watchers hear of it', async () => {
+    const { diagnose, asked, release } = held();
+    const runId = await setUp(3, diagnose);
+    for (const round of [1, 2, 3]) await play(runId, round);
+    await expect.poll(() => asked).toEqual([1]);
+    const run = await getRun(coordinator.admin, runId);
+    expect(run).toMatchObject({ phase: 'done', state: 'RUN_STATE_FINISHED' });
+    expect(run.rounds).toMatchObject([1, 2, 3].map(() => ({ diagnosis: 'pending', diagnosticsJson: '' })));
+    expect(await coordinator.metric('fedrot_diagnoses_pending')).toBe(3);
+    const { body } = await coordinator.http(`/api/v1/runs/${runId}/series`);
+    expect((JSON.parse(body) as { rounds: unknown[] }).rounds[0]).toMatchObject({
+      diagnosis: 'pending',
+      aggregationError: null,
+    });
+
+    // Whoever follows the run hears of every diagnosis, and the stream ends with the last.
+    const heard: string[] = [];
+    const watching = (async () => {
+      for await (const { run: seen } of coordinator.admin.watchRun({ runId })) {
+        heard.push(seen?.rounds.map(({ diagnosis }) => diagnosis).join(' ') ?? '');
+        release();
+      }
+    })();
+    await watching;
+    expect(heard[0]).toBe('pending pending pending');
+    expect(heard.at(-1)).toBe('done done done');
+    expect(asked).toEqual([1, 2, 3]);
+    const after = await coordinator.http(`/api/v1/runs/${runId}/series`);
+    const { rounds } = JSON.parse(after.body) as { rounds: { aggregationError: number }[] };
+    expect(rounds.every(({ aggregationError }) => aggregationError > 0)).toBe(true);
+  });
+
+  it('after a restart those that are missing are done from the stored updates', async () => {
+    const { diagnose } = held();
+    const runId = await setUp(2, diagnose);
+    for (const round of [1, 2]) await play(runId, round);
+    leave();
+    await coordinator.close();
+    await start();
+    const run = await untilMeasured(coordinator.admin, runId);
+    for (const { diagnosticsJson } of run.rounds)
+      expect((JSON.parse(diagnosticsJson) as { aggregationError: number }).aggregationError).toBeGreaterThan(
+        0,
+      );
+  });
+
+  it('updates stay until their round is measured, whatever the retention', async () => {
+    const { diagnose } = held();
+    const runId = await setUp(1, diagnose);
+    await play(runId, 1);
+    leave();
+    await coordinator.close();
+    const again = held();
+    await start(again.diagnose, {}, { retention: { keepUpdatesMs: 0 } });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    again.release();
+    await untilMeasured(coordinator.admin, runId);
+    expect(await states(runId)).toEqual(['done']);
+  });
+
+  it('one that fails is said, and fails no round', async () => {
+    const diagnose: Diagnose = (job) => {
+      if (job.round === 1) return Promise.reject(new FedrotError('tensor_not_finite', 'beyond float64'));
+      return Promise.resolve(performDiagnosis(job));
+    };
+    const runId = await setUp(2, diagnose);
+    for (const round of [1, 2]) await play(runId, round);
+    const run = await untilMeasured(coordinator.admin, runId);
+    expect(run.state).toBe('RUN_STATE_FINISHED');
+    expect(run.rounds.map(({ diagnosis }) => diagnosis)).toEqual(['failed', 'done']);
+    expect(await coordinator.metric('fedrot_diagnosis_failures_total{code="tensor_not_finite"}')).toBe(1);
+    const { events } = await coordinator.admin.listEvents({ runId, minLevel: 'warn' });
+    expect(events).toMatchObject([{ kind: 'round.diagnosis-failed', round: 1, code: 'tensor_not_finite' }]);
+    expect(events[0]?.message).toContain('will not be known: beyond float64');
+    expect(events[0]?.seq).toBeLessThanOrEqual(run.lastEvent);
+  });
+
+  it('an update that is gone is no reason to try again', async () => {
+    const { diagnose } = held();
+    const runId = await setUp(1, diagnose);
+    await play(runId, 1);
+    const [update] = (await getRun(coordinator.admin, runId)).rounds[0]?.updates ?? [];
+    leave();
+    await coordinator.close();
+    rmSync(join(folder, 'tensors', `${Buffer.from(update?.sha256 ?? []).toString('hex')}.safetensors`));
+    await start();
+    await untilMeasured(coordinator.admin, runId);
+    expect(await states(runId)).toEqual(['failed']);
+    expect((await coordinator.admin.listEvents({ runId, minLevel: 'warn' })).events).toMatchObject([
+      { kind: 'round.diagnosis-failed', code: 'storage_corrupt' },
+    ]);
+  });
+});
