@@ -221,7 +221,19 @@ export async function startCoordinator(
       { grpcPort, httpPort: http.port, security: access.mode, dataFolder: config.dataFolder },
       'coordinator is ready',
     );
-    return running({ workers, coordinator, rpc, http, grpcPort, config, logger, trust, retention, webhooks, tracing });
+    return running({
+      workers,
+      coordinator,
+      rpc,
+      http,
+      grpcPort,
+      config,
+      logger,
+      trust,
+      retention,
+      webhooks,
+      tracing,
+    });
   } catch (thrown) {
     for (const step of undo) await step();
     throw thrown;

@@ -92,8 +92,7 @@ async function follow(demo: Demo, admin: AdminClient, runId: string): Promise<Ru
     demo.display.update(run);
     for (const line of narrator.tell(run)) demo.display.line(line);
   }
-  if (last !== undefined)
-    for (const line of narrator.tell(last, { last: true })) demo.display.line(line);
+  if (last !== undefined) for (const line of narrator.tell(last, { last: true })) demo.display.line(line);
   if (last?.state === 'RUN_STATE_FINISHED') return last;
   throw new FedrotError(
     'internal',

@@ -45,7 +45,8 @@ export class AggregationWorkers {
   /** Off the event loop. Throws what performAggregation throws; cancelled on abort; internal where a thread dies. */
   readonly aggregate: Aggregate = async (job, signal) => {
     this.#rightOfWay.take();
-    const worker = this.#free.pop() ?? (await new Promise<WarmWorker>((resolve) => this.#waiting.push(resolve)));
+    const worker =
+      this.#free.pop() ?? (await new Promise<WarmWorker>((resolve) => this.#waiting.push(resolve)));
     // Reading updates to see that they are what was accepted takes as long as combining them: where a thread is free, at the same time.
     const other = job.updates.length > 1 ? this.#free.pop() : undefined;
     try {

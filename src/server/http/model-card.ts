@@ -111,7 +111,7 @@ function metricsSection({ evaluations, rounds, version }: CardFacts): string {
       ? ''
       : last.diagnosis === 'pending'
         ? `\n\nThe aggregation error of the last round is being computed; the mean training loss was ${fixed(last.trainLoss)}.`
-      : `\n\nIn the last round the aggregation error was ${fixed(last.aggregationError)} of the mean update (plain averaging of the same updates: ${fixed(last.aggregationErrorFedit)}; the best possible at this rank: ${fixed(last.aggregationErrorBound)}), and the mean training loss ${fixed(last.trainLoss)}.`;
+        : `\n\nIn the last round the aggregation error was ${fixed(last.aggregationError)} of the mean update (plain averaging of the same updates: ${fixed(last.aggregationErrorFedit)}; the best possible at this rank: ${fixed(last.aggregationErrorBound)}), and the mean training loss ${fixed(last.trainLoss)}.`;
   return `## Metrics\n\n${table}${error}`;
 }
 
