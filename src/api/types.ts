@@ -130,10 +130,10 @@ export interface RoundUpdate {
   readonly seconds: number;
   readonly bytes: number;
   readonly sha256: string;
-  /** How many versions old it was when it counted: 0 where it began from the newest; absent where the coordinator does not say. */
-  readonly staleness?: number;
-  /** What of its step counted for its age, 0 to 1 (`rounds.staleness.weight`); absent with `staleness`. */
-  readonly stepWeight?: number;
+  /** How many versions old it was when it counted: 0 where it began from the newest. */
+  readonly staleness: number;
+  /** What of its step counted for its age, 0 to 1 (`rounds.staleness.weight`). */
+  readonly stepWeight: number;
 }
 
 export interface RoundFailure {

@@ -114,7 +114,7 @@ export function runRoutes(options: RunRoutesOptions): readonly Route[] {
         const found = await coordinator.store.round(run.runId, number('round'));
         if (found === undefined)
           throw new FedrotError('not_found', `run ${run.runId} has not published a round ${number('round')}`);
-        return roundDetail(found);
+        return roundDetail(found, run.spec.rounds.staleness);
       },
     },
     {

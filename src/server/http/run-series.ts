@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import type { EvaluationPoint, RoundDetail, RoundPoint, RunSeries } from '../../api/types.js';
+import type { EvaluationPoint, RoundDetail, RoundPoint, RoundUpdate, RunSeries } from '../../api/types.js';
+import type { StalenessSpec } from '../../staleness-spec.js';
+import { stalenessScale } from '../round/staleness.js';
 import type { EvaluationRecord, RoundHistory, RoundTotals, Store } from '../store/store.js';
 import { finite } from './views.js';
 
@@ -97,13 +99,17 @@ function evaluationPoint({ version, silo, examples, loss, accuracy }: Evaluation
   return { version, silo, examples, loss: finite(loss), accuracy: finite(accuracy) };
 }
 
-/** One round with its silos and modules. */
-export function roundDetail({ totals, updates, failures }: RoundHistory): RoundDetail {
+/** One round with its silos and modules; `spec`: how the run weighs the age of an update. */
+export function roundDetail({ totals, updates, failures }: RoundHistory, spec: StalenessSpec): RoundDetail {
+  const ageOf = (baseVersion: number): Pick<RoundUpdate, 'staleness' | 'stepWeight'> => {
+    const staleness = totals.round - 1 - baseVersion;
+    return { staleness, stepWeight: stalenessScale(spec, staleness) };
+  };
   const { silos, modules } = modulesSchema.parse(parse(totals.diagnosticsJson));
   return {
     point: roundPoint(totals),
     silos,
-    updates: updates.map(({ silo, examples, loss, steps, seconds, bytes, sha256 }) => ({
+    updates: updates.map(({ silo, examples, loss, steps, seconds, bytes, sha256, baseVersion }) => ({
       silo,
       examples,
       loss: finite(loss),
@@ -111,6 +117,7 @@ export function roundDetail({ totals, updates, failures }: RoundHistory): RoundD
       seconds,
       bytes,
       sha256,
+      ...ageOf(baseVersion),
     })),
     failures: failures.map(({ silo, code, message, atMs }) => ({ silo, code, message, atMs })),
     modules: modules.map((entry) => ({

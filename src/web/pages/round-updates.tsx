@@ -15,16 +15,16 @@ const SILO: Column<RoundUpdate> = {
 const AGE: Column<RoundUpdate> = {
   title: 'Age',
   width: 'minmax(9rem, 1.2fr)',
-  cell: ({ staleness = 0, stepWeight }) =>
+  cell: ({ staleness, stepWeight }) =>
     staleness === 0 ? (
       <span class="quiet">newest</span>
     ) : (
       <span title="how old the version was that it began from, and what of its step counted">
         <Badge tone="warn">{plural(staleness, 'version')} old</Badge>{' '}
-        {stepWeight !== undefined && <span class="quiet">× {formatNumber(stepWeight)}</span>}
+        <span class="quiet">× {formatNumber(stepWeight)}</span>
       </span>
     ),
-  sort: ({ staleness = 0 }) => staleness,
+  sort: ({ staleness }) => staleness,
 };
 
 function numberColumn(
@@ -77,7 +77,7 @@ export function RoundUpdates(props: {
 }): JSX.Element | null {
   const { round, updates } = props;
   if (updates.length === 0) return null;
-  const old = updates.filter(({ staleness = 0 }) => staleness > 0).length;
+  const old = updates.filter(({ staleness }) => staleness > 0).length;
   const about = [
     plural(updates.length, 'update'),
     old > 0 ? `${formatCount(old)} not from the newest version, counted by age` : '',

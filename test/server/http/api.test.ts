@@ -50,6 +50,7 @@ describe('the HTTP API', () => {
 
     const round = await world.api<RoundDetail>('/runs/mail/rounds/1');
     expect(round.silos).toEqual(['a', 'b', 'c']);
+    expect(round.updates).toMatchObject(round.silos.map((silo) => ({ silo, staleness: 0, stepWeight: 1 })));
     expect(round.modules.map(({ module }) => module)).toEqual(['query', 'value']);
     for (const { misalignment } of round.modules) {
       expect(misalignment).toHaveLength(3);
