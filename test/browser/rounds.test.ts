@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { RoundDetail, RoundPoint, RunDetail, RunSeries, RunSummary } from '../../src/api/types.js';
+import type { RoundDetail, RoundPoint, RunSeries } from '../../src/api/rounds.js';
+import type { RunDetail, RunSummary } from '../../src/api/types.js';
 import { unmeasured, unmeasuredDetail } from '../web/support/unmeasured.js';
 import { hasChromium, openBrowser, seriousFindings, type Browser } from './support/chromium.js';
 import { Federation } from './support/federation.js';

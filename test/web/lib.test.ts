@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EvaluationPoint, RoundPoint, RunSummary, SiloTask } from '../../src/api/types.js';
+import type { EvaluationPoint, RoundPoint } from '../../src/api/rounds.js';
+import type { RunSummary, SiloTask } from '../../src/api/types.js';
 import { ROLES } from '../../src/pki/roles.js';
 import {
   formatAgo,

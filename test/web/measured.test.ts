@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RoundPoint } from '../../src/api/types.js';
+import type { RoundPoint } from '../../src/api/rounds.js';
 import { isPending, knownPoints, pendingRounds } from '../../src/web/lib/measured.js';
 import { mergeSeries } from '../../src/web/lib/merge.js';
 import { unmeasured } from './support/unmeasured.js';

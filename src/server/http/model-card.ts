@@ -1,4 +1,5 @@
-import type { BundleModel, EvaluationPoint, RoundPoint } from '../../api/types.js';
+import type { EvaluationPoint, RoundPoint } from '../../api/rounds.js';
+import type { BundleModel } from '../../api/types.js';
 import type { RunSpec } from '../../run-spec.js';
 
 /** Everything that a model card says of an adapter. */

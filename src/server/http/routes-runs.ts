@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { RunSeries } from '../../api/rounds.js';
 import type {
   BundleView,
   MethodView,
@@ -6,7 +7,6 @@ import type {
   RunDetail,
   RunLog,
   RunLogEntry,
-  RunSeries,
   RunSummary,
 } from '../../api/types.js';
 import type { RunLogEntryInput } from '../../rpc/gen/fedrot/v1/RunLogEntry.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { EvaluationPoint, RoundDetail, RoundPoint, RoundUpdate, RunSeries } from '../../api/types.js';
+import type { EvaluationPoint, RoundDetail, RoundPoint, RoundUpdate, RunSeries } from '../../api/rounds.js';
 import type { StalenessSpec } from '../../staleness-spec.js';
 import { stalenessScale } from '../round/staleness.js';
 import type { EvaluationRecord, RoundHistory, RoundTotals, Store } from '../store/store.js';

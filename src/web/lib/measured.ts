@@ -1,4 +1,4 @@
-import type { RoundPoint } from '../../api/types.js';
+import type { RoundPoint } from '../../api/rounds.js';
 
 export const BEING_COMPUTED = 'being computed';
 

@@ -1,4 +1,5 @@
-import type { EvaluationPoint, RoundPoint, RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
+import type { EvaluationPoint, RoundPoint } from '../../api/rounds.js';
+import type { RunSummary, SiloTask, StreamEvents } from '../../api/types.js';
 
 /** What a page knows, after it was told what is new. Pure. */
 

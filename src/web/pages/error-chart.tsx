@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { RoundPoint } from '../../api/types.js';
+import type { RoundPoint } from '../../api/rounds.js';
 import { formatPercent } from '../lib/format.js';
 import { knownPoints, pendingRounds } from '../lib/measured.js';
 import { LineChart } from '../ui/line-chart.tsx';

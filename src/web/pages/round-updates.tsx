@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import type { RoundUpdate } from '../../api/types.js';
+import type { RoundUpdate } from '../../api/rounds.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, plural } from '../lib/format.js';
 import { Badge, Card } from '../ui/basics.tsx';
 import { List, type Column } from '../ui/list.tsx';

@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { RoundDetail, RoundModule, RoundPoint, RunSummary } from '../../api/types.js';
+import type { RoundDetail, RoundModule, RoundPoint } from '../../api/rounds.js';
+import type { RunSummary } from '../../api/types.js';
 import { formatNumber, formatPercent, shortModule } from '../lib/format.js';
 import { knownPoints, pendingRounds } from '../lib/measured.js';
 import { series } from '../state/live.js';

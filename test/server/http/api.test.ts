@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { RoundDetail, RunSeries } from '../../../src/api/rounds.js';
 import type {
   AdapterComparison,
   AdapterVersion,
-  RoundDetail,
   RunCheck,
   RunDetail,
   RunLog,
-  RunSeries,
   RunSummary,
   Session,
   SiloView,

@@ -1,4 +1,4 @@
-import type { RoundDetail, RoundPoint } from '../../../src/api/types.js';
+import type { RoundDetail, RoundPoint } from '../../../src/api/rounds.js';
 
 /** A round as it is told of when it is published and not measured yet. */
 export function unmeasured(point: RoundPoint): RoundPoint {
