@@ -64,7 +64,7 @@ const scrambled = {
 /** Where rotation might pay: one line a study, its optimizer; each is tried from a common start and from own ones. */
 const MAP = [adamw(0.01), adamw(0.03), adamw(0.003), sgd(0.5), sgd(0.1)];
 const LONG = [adamw(0.01), sgd(0.5)];
-const map = { ...top, silos: 5, methods: ['fedit', 'fedrot', 'fedrot-exact'], seeds: [0] };
+const map = { ...top, silos: 5, methods: ['fedit', 'fedrot', consensus, 'fedrot-exact'], seeds };
 const nameOf = (prefix, { kind, learningRate }) => `${prefix}-${kind}-${learningRate}`;
 
 /**
@@ -248,7 +248,16 @@ export const STUDIES = [
     part: 'full',
     map: true,
     sets: { banking77: small },
-    study: { ...map, silos: 3, optimizer, localSteps: 2, rounds: 200, evaluation: { every: 50 } },
+    study: {
+      ...map,
+      silos: 3,
+      methods: ['fedit', 'fedrot', 'fedrot-exact'],
+      seeds: [0],
+      optimizer,
+      localSteps: 2,
+      rounds: 200,
+      evaluation: { every: 50 },
+    },
   })),
   {
     key: 'table-1-all-sets',

@@ -74,7 +74,7 @@ describe.skipIf(!hasChromium)('rounds on the dashboard', () => {
     await page.goto(`${federation.origin}/runs/${run}/alignment`);
     await page.getByRole('heading', { name: `Misalignment in round ${ROUNDS}` }).waitFor();
     await page.getByRole('heading', { name: 'Being computed' }).waitFor();
-    await page.getByText(`Version ${ROUNDS} is published already`).waitFor();
+    await page.getByText('Its adapter is published already').waitFor();
     const plot = page.getByRole('group', { name: /^Aggregation error: / });
     expect(await plot.getAttribute('aria-label')).toMatch(/ at 2, .*round 3: being computed\. Arrow keys/);
     await plot.focus();
