@@ -7,19 +7,17 @@ import { silentLogger, type Logger } from '../log.js';
 import type { ProtocolRange } from '../rpc/protocol.js';
 import type { CallEnd } from '../rpc/interceptors.js';
 import { isLoopback } from '../pki/loopback.js';
-import { createRpcServer, type RpcServer } from '../rpc/server.js';
+import { createRpcServer } from '../rpc/server.js';
 import { openTracing } from '../trace/open-tracing.js';
-import type { Tracing } from '../trace/tracing.js';
-import type { Access } from './access/access.js';
 import { asksForToken, HttpTokens } from './access/http-tokens.js';
 import { accessFolders } from './access/open-access.js';
 import { securityMode } from './access/security-mode.js';
-import { openTrust, type Trust } from './access/trust.js';
+import { openTrust } from './access/trust.js';
 import { AggregationWorkers, type Aggregate, type Diagnose } from './aggregation/aggregation-workers.js';
 import type { CoordinatorConfig } from './config.js';
 import { Coordinator } from './coordinator/coordinator.js';
 import { StateGauges } from './gauge-states.js';
-import { startHttp, type HttpServer } from './http.js';
+import { startHttp } from './http.js';
 import { createApi } from './http/api.js';
 import { identifyCaller, type CallerVariables } from './http/callers.js';
 import { createDashboard } from './http/dashboard.js';
@@ -27,6 +25,7 @@ import { CoordinatorMetrics } from './metrics.js';
 import type { ModelTools } from './model-tools.js';
 import { openEvidence } from './evidence/open-evidence.js';
 import { Retention } from './evidence/retention.js';
+import { running, type RunningCoordinator } from './running.js';
 import { createAccessService } from './services/access-service.js';
 import { createAdminService, type AdminServiceOptions } from './services/admin-service.js';
 import { createEnrolService } from './services/enrol-service.js';
@@ -59,16 +58,6 @@ export interface StartOptions {
   readonly extendHttp?: (app: Hono<CallerVariables>, coordinator: Coordinator) => void;
   /** Default: runs are not started over HTTP. */
   readonly models?: ModelTools;
-}
-
-export interface RunningCoordinator {
-  /** The ports that were really taken. */
-  readonly grpcPort: number;
-  readonly httpPort: number;
-  /** Who may join; how `security.mode` came out. */
-  readonly access: Access;
-  /** Drains: no new calls, assignments or rounds; uploads under way get config.shutdownGraceMs; then everything is closed. Idempotent. */
-  close(): Promise<void>;
 }
 
 /**
@@ -245,39 +234,6 @@ async function openStore(folder: string): Promise<Store> {
     throw storageError(thrown, `creating the data folder ${folder}`);
   });
   return openSqliteStore(folder);
-}
-
-function running(parts: {
-  workers: AggregationWorkers;
-  coordinator: Coordinator;
-  rpc: RpcServer;
-  http: HttpServer;
-  grpcPort: number;
-  config: CoordinatorConfig;
-  logger: Logger;
-  trust: Trust;
-  retention: Retention;
-  webhooks: WebhookSender;
-  tracing: Tracing;
-}): RunningCoordinator {
-  const { workers, coordinator, rpc, http, grpcPort, config, logger } = parts;
-  const { trust, retention, webhooks, tracing } = parts;
-  let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    logger.info('coordinator is draining');
-    coordinator.drain();
-    await rpc.close(config.shutdownGraceMs);
-    await retention.close();
-    await trust.stopped();
-    await coordinator.close();
-    workers.close();
-    await webhooks.close();
-    await tracing.close();
-    await http.close();
-    await trust.close();
-    logger.info('coordinator has stopped');
-  };
-  return { grpcPort, httpPort: http.port, access: trust.access, close: () => (closing ??= close()) };
 }
 
 /** host:port, with IPv6 addresses in brackets. */

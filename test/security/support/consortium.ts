@@ -15,7 +15,8 @@ import { createAdminClient, createSiloClient, type RpcClient } from '../../../sr
 import type { ClientSecurity } from '../../../src/rpc/credentials.js';
 import type { AdminCalls, SiloCalls } from '../../../src/rpc/services.js';
 import { parseCoordinatorConfig, type CoordinatorConfigInput } from '../../../src/server/config.js';
-import { startCoordinator, type RunningCoordinator, type StartOptions } from '../../../src/server/start.js';
+import type { RunningCoordinator } from '../../../src/server/running.js';
+import { startCoordinator, type StartOptions } from '../../../src/server/start.js';
 
 export interface AuditEntry {
   readonly seq: number;
