@@ -1,60 +1,23 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
 import type { Diagnose } from '../../src/server/aggregation/aggregation-workers.js';
 import { performDiagnosis } from '../../src/server/aggregation/perform-diagnosis.js';
-import type { StartOptions } from '../../src/server/start.js';
-import { FakeSilo } from './support/fake-silo.js';
-import {
-  createRun,
-  factors,
-  getRun,
-  pushBundle,
-  removeFolder,
-  specOf,
-  startTestCoordinator,
-  tempFolder,
-  untilMeasured,
-  untilRun,
-  type TestCoordinator,
-} from './support/harness.js';
+import { createRun, getRun, specOf, untilMeasured, untilRun } from './support/harness.js';
+import { siloGroup } from './support/silo-group.js';
 
 const NAMES = ['a', 'b'];
-const updateOf = (name: string, round: number) => factors(name.charCodeAt(0) * 10 + round);
+const group = siloGroup(NAMES);
 
-let folder = '';
-let coordinator: TestCoordinator;
-let silos: FakeSilo[] = [];
-
-beforeEach(async () => {
-  folder = await tempFolder();
-});
-
-afterEach(async () => {
-  leave();
-  await coordinator.close();
-  await removeFolder(folder);
-});
-
-function leave(): void {
-  for (const silo of silos.splice(0)) silo.close();
-}
-
-async function start(diagnose?: Diagnose, options: StartOptions = {}, config = {}): Promise<void> {
-  coordinator = await startTestCoordinator(folder, config, { ...options, ...(diagnose && { diagnose }) });
-}
-
-async function setUp(rounds: number, diagnose?: Diagnose): Promise<string> {
-  await start(diagnose);
-  await pushBundle(coordinator.admin);
-  silos = await Promise.all(NAMES.map((name) => new FakeSilo(name, coordinator.address).join()));
-  return createRun(coordinator.admin, specOf({ rounds: { count: rounds, minSilos: 2 } }));
+async function setUp(rounds: number, diagnose: Diagnose): Promise<string> {
+  await group.setUp({ diagnose });
+  return createRun(group.coordinator.admin, specOf({ rounds: { count: rounds, minSilos: 2 } }));
 }
 
 async function play(runId: string, round: number): Promise<void> {
-  for (const silo of silos) await silo.submit(await silo.task(round), updateOf(silo.name, round));
-  await untilRun(coordinator.admin, runId, ({ version }) => version >= round);
+  for (const name of NAMES) await group.submit(name, round);
+  await untilRun(group.coordinator.admin, runId, ({ version }) => version >= round);
 }
 
 /** Diagnoses that somebody lets go, one after the other. */
@@ -74,7 +37,7 @@ function held(): { diagnose: Diagnose; asked: number[]; release: () => void } {
 }
 
 const states = async (runId: string): Promise<string[]> =>
-  (await getRun(coordinator.admin, runId)).rounds.map(({ diagnosis }) => diagnosis);
+  (await getRun(group.coordinator.admin, runId)).rounds.map(({ diagnosis }) => diagnosis);
 
 describe('a round is measured after it is published', () => {
   it('no round waits for the diagnosis of one before; every one comes, in order, and watchers hear of it', async () => {
@@ -82,11 +45,11 @@ describe('a round is measured after it is published', () => {
     const runId = await setUp(3, diagnose);
     for (const round of [1, 2, 3]) await play(runId, round);
     await expect.poll(() => asked).toEqual([1]);
-    const run = await getRun(coordinator.admin, runId);
+    const run = await getRun(group.coordinator.admin, runId);
     expect(run).toMatchObject({ phase: 'done', state: 'RUN_STATE_FINISHED' });
     expect(run.rounds).toMatchObject([1, 2, 3].map(() => ({ diagnosis: 'pending', diagnosticsJson: '' })));
-    expect(await coordinator.metric('fedrot_diagnoses_pending')).toBe(3);
-    const { body } = await coordinator.http(`/api/v1/runs/${runId}/series`);
+    expect(await group.coordinator.metric('fedrot_diagnoses_pending')).toBe(3);
+    const { body } = await group.coordinator.http(`/api/v1/runs/${runId}/series`);
     expect((JSON.parse(body) as { rounds: unknown[] }).rounds[0]).toMatchObject({
       diagnosis: 'pending',
       aggregationError: null,
@@ -95,7 +58,7 @@ describe('a round is measured after it is published', () => {
     // Whoever follows the run hears of every diagnosis, and the stream ends with the last.
     const heard: string[] = [];
     const watching = (async () => {
-      for await (const { run: seen } of coordinator.admin.watchRun({ runId })) {
+      for await (const { run: seen } of group.coordinator.admin.watchRun({ runId })) {
         heard.push(seen?.rounds.map(({ diagnosis }) => diagnosis).join(' ') ?? '');
         release();
       }
@@ -104,7 +67,7 @@ describe('a round is measured after it is published', () => {
     expect(heard[0]).toBe('pending pending pending');
     expect(heard.at(-1)).toBe('done done done');
     expect(asked).toEqual([1, 2, 3]);
-    const after = await coordinator.http(`/api/v1/runs/${runId}/series`);
+    const after = await group.coordinator.http(`/api/v1/runs/${runId}/series`);
     const { rounds } = JSON.parse(after.body) as { rounds: { aggregationError: number }[] };
     expect(rounds.every(({ aggregationError }) => aggregationError > 0)).toBe(true);
   });
@@ -113,10 +76,8 @@ describe('a round is measured after it is published', () => {
     const { diagnose } = held();
     const runId = await setUp(2, diagnose);
     for (const round of [1, 2]) await play(runId, round);
-    leave();
-    await coordinator.close();
-    await start();
-    const run = await untilMeasured(coordinator.admin, runId);
+    await group.restart();
+    const run = await untilMeasured(group.coordinator.admin, runId);
     for (const { diagnosticsJson } of run.rounds)
       expect((JSON.parse(diagnosticsJson) as { aggregationError: number }).aggregationError).toBeGreaterThan(
         0,
@@ -127,13 +88,12 @@ describe('a round is measured after it is published', () => {
     const { diagnose } = held();
     const runId = await setUp(1, diagnose);
     await play(runId, 1);
-    leave();
-    await coordinator.close();
+    await group.stop();
     const again = held();
-    await start(again.diagnose, {}, { retention: { keepUpdatesMs: 0 } });
+    await group.start({ diagnose: again.diagnose }, group.folder, { retention: { keepUpdatesMs: 0 } });
     await new Promise((resolve) => setTimeout(resolve, 1500));
     again.release();
-    await untilMeasured(coordinator.admin, runId);
+    await untilMeasured(group.coordinator.admin, runId);
     expect(await states(runId)).toEqual(['done']);
   });
 
@@ -144,11 +104,13 @@ describe('a round is measured after it is published', () => {
     };
     const runId = await setUp(2, diagnose);
     for (const round of [1, 2]) await play(runId, round);
-    const run = await untilMeasured(coordinator.admin, runId);
+    const run = await untilMeasured(group.coordinator.admin, runId);
     expect(run.state).toBe('RUN_STATE_FINISHED');
     expect(run.rounds.map(({ diagnosis }) => diagnosis)).toEqual(['failed', 'done']);
-    expect(await coordinator.metric('fedrot_diagnosis_failures_total{code="tensor_not_finite"}')).toBe(1);
-    const { events } = await coordinator.admin.listEvents({ runId, minLevel: 'warn' });
+    expect(await group.coordinator.metric('fedrot_diagnosis_failures_total{code="tensor_not_finite"}')).toBe(
+      1,
+    );
+    const { events } = await group.coordinator.admin.listEvents({ runId, minLevel: 'warn' });
     expect(events).toMatchObject([{ kind: 'round.diagnosis-failed', round: 1, code: 'tensor_not_finite' }]);
     expect(events[0]?.message).toContain('will not be known: beyond float64');
     expect(events[0]?.seq).toBeLessThanOrEqual(run.lastEvent);
@@ -158,14 +120,13 @@ describe('a round is measured after it is published', () => {
     const { diagnose } = held();
     const runId = await setUp(1, diagnose);
     await play(runId, 1);
-    const [update] = (await getRun(coordinator.admin, runId)).rounds[0]?.updates ?? [];
-    leave();
-    await coordinator.close();
-    rmSync(join(folder, 'tensors', `${Buffer.from(update?.sha256 ?? []).toString('hex')}.safetensors`));
-    await start();
-    await untilMeasured(coordinator.admin, runId);
+    const [update] = (await getRun(group.coordinator.admin, runId)).rounds[0]?.updates ?? [];
+    await group.stop();
+    rmSync(join(group.folder, 'tensors', `${Buffer.from(update?.sha256 ?? []).toString('hex')}.safetensors`));
+    await group.start();
+    await untilMeasured(group.coordinator.admin, runId);
     expect(await states(runId)).toEqual(['failed']);
-    expect((await coordinator.admin.listEvents({ runId, minLevel: 'warn' })).events).toMatchObject([
+    expect((await group.coordinator.admin.listEvents({ runId, minLevel: 'warn' })).events).toMatchObject([
       { kind: 'round.diagnosis-failed', code: 'storage_corrupt' },
     ]);
   });

@@ -33,8 +33,12 @@ class SiloGroup {
     return this.#coordinator;
   }
 
-  async start(options: StartOptions = {}, folder = this.folder): Promise<void> {
-    this.#coordinator = await startTestCoordinator(folder, {}, options);
+  async start(
+    options: StartOptions = {},
+    folder = this.folder,
+    config: Parameters<typeof startTestCoordinator>[1] = {},
+  ): Promise<void> {
+    this.#coordinator = await startTestCoordinator(folder, config, options);
   }
 
   /** Silos before evaluators, in the order of their names. */
