@@ -104,6 +104,9 @@ describe.skipIf(!possible)('container images', () => {
   const container = (image: string): string => {
     const name = buildah('from', image).trim();
     containers.push(name);
+    // Beside a `-v` of the same path it is left to chance which buildah 1.28 mounts (test/images/support/docker.mjs).
+    for (const path of Object.keys(configOf(image).Volumes ?? {}))
+      buildah('config', '--volume', `${path}-`, name);
     return name;
   };
   const sh = (name: string, script: string): string => buildah('run', name, '--', 'sh', '-c', script);

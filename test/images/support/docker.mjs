@@ -42,6 +42,14 @@ function buildah(...args) {
   return stdout.trim();
 }
 
+/**
+ * Takes the image's own volumes out of a container's settings. Where one has the path of a `-v`, buildah 1.28 lets an unstable sort
+ * of its mounts say which of the two is seen: every few containers, what was written was gone with the container.
+ */
+function forgetVolumes(container, volumes) {
+  for (const path of Object.keys(volumes ?? {})) buildah('config', '--volume', `${path}-`, container);
+}
+
 /** The folder of this machine behind `volume:/inside` or `./path:/inside`. */
 function mount(text) {
   const [source, ...rest] = text.split(':');
@@ -132,7 +140,8 @@ const COMMANDS = {
     const { values } = parseArgs({ args: options, options: OPTIONS });
     const container = buildah('from', local(image));
     const { OCIv1 } = JSON.parse(buildah('inspect', '--type', 'image', local(image)));
-    const { Entrypoint = [], Cmd = [] } = OCIv1.config;
+    const { Entrypoint = [], Cmd = [], Volumes = {} } = OCIv1.config;
+    forgetVolumes(container, Volumes);
     const name = values.name ?? container;
     const what = {
       name,
