@@ -2,7 +2,7 @@
 import { fastKernels } from '../../dist/align/fast-kernels.js';
 import { norm, rotationOf } from '../../dist/align/rotate.js';
 import { softRotation } from '../../dist/align/procrustes.js';
-import { addRotated, emptySums } from '../../dist/align/row-factors.js';
+import { FactorSums } from '../../dist/align/row-factors.js';
 import { fromManifest } from '../../dist/tensor/manifest.js';
 
 const kernels = fastKernels();
@@ -15,13 +15,13 @@ const state = [];
 /** Sums of a module, and what it is rotated to: for want of a published adapter the first that came. */
 function startOf({ r, n }, bytes) {
   const reference = new Float32Array(bytes.buffer.slice(0, 4 * r * n));
-  return { sums: emptySums({ r, in: n, out: n }), reference, norm: norm(reference) };
+  return { sums: new FactorSums(kernels, { r, in: n, out: n }), reference, norm: norm(reference) };
 }
 
 /** A and B as they lie: a mean does not care. */
 function addPlainly({ sums }, { r, n }, values) {
-  kernels.add(sums.a, WEIGHT, values.subarray(0, r * n));
-  kernels.add(sums.bt, WEIGHT, values.subarray(r * n));
+  const [a, bt] = [values.subarray(0, r * n), values.subarray(r * n)];
+  sums.add(WEIGHT, undefined, { a, bt });
 }
 
 /** Where B is transposed; one module is worked on at a time. */
@@ -33,7 +33,7 @@ function addAligned(at, { r, n }, values) {
   const factors = { r, in: n, out: n, a, bt };
   const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: norm(a) * at.norm };
   const rotation = softRotation(rotationOf(gram, r, false), r, LAMBDA);
-  addRotated(kernels, at.sums, WEIGHT, rotation, factors);
+  at.sums.add(WEIGHT, rotation, factors);
 }
 
 /** A stream's handler. */

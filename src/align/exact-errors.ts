@@ -4,7 +4,7 @@ import type { Kernels } from './kernels.js';
 import { plainRotations, type Rotations } from './method.js';
 import type { ModuleData } from './module-data.js';
 import { productSpectrum } from './product-spectrum.js';
-import { addRotated, emptySums, productOverlap, roundSums, type RowFactors } from './row-factors.js';
+import { productOverlap, sumOf, type RowFactors } from './row-factors.js';
 
 /**
  * Exact errors from the Gram matrices of all pairs of silos: O((N r)² (in + out)) once, then algebra on matrices of N r rows.
@@ -42,9 +42,9 @@ export function exactErrors(kernels: Kernels, data: ModuleData): ErrorAlgebra {
 
   return {
     mean(rotations) {
-      const sums = emptySums(layout);
-      silos.forEach((factors, i) => addRotated(kernels, sums, weights[i]!, rotations[i], factors));
-      return roundSums(sums, layout);
+      return sumOf(kernels, layout, (sums) => {
+        silos.forEach((factors, i) => sums.add(weights[i]!, rotations[i], factors));
+      });
     },
     leastError: (candidates) => leastIndex(candidates.map(errorOfMean), scale),
     errors(judged) {

@@ -18,18 +18,8 @@ export interface Kernels {
     m: number,
     n: number,
   ) => void;
-  /**
-   * target (r × n) += weight · Rᵀ X for an orthogonal R (r × r) and X (r × n): the sum over silos in float64, Rᵀ X itself in float32
-   * where that is faster. For means, which are rounded to float32 anyway; not for differences in which something cancels.
-   */
-  readonly addRotated: (
-    target: Float64Array,
-    weight: number,
-    rotation: SmallMatrix,
-    r: number,
-    x: Float32Array,
-    n: number,
-  ) => void;
+  /** A sum that begins at 0, for X of r × n. */
+  readonly rotatedSum: (r: number, n: number) => RotatedSum;
   /** target += weight · x. */
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
   /** Xᵀ of X (rows × columns), into `result` where there is one to use again. */
@@ -40,6 +30,19 @@ export interface Kernels {
 
 /** Transposed in square pieces of so many rows, so that both sides stay in the cache. */
 const TILE = 32;
+
+/**
+ * Σ weight · Rᵀ X over silos, kept where the kernels work: the sum in float64, Rᵀ X itself in float32 where that is faster. For means,
+ * which are rounded to float32 anyway; not for differences in which something cancels.
+ */
+export interface RotatedSum {
+  /** += weight · Rᵀ X, R (r × r) orthogonal or, where undefined, I. */
+  add(weight: number, rotation: SmallMatrix | undefined, x: Float32Array): void;
+  /** In float32. */
+  rounded(): Float32Array;
+  /** Gives its memory back: it is not used any more. */
+  end(): void;
+}
 
 /** Plain JavaScript; float64 throughout, sums in a fixed order. */
 export const jsKernels: Kernels = {
@@ -70,8 +73,16 @@ export const jsKernels: Kernels = {
     }
   },
 
-  addRotated(target, weight, rotation, r, x, n) {
-    jsKernels.addProduct(target, weight, rotation, r, x, r, n);
+  rotatedSum(r, n) {
+    const sum = new Float64Array(r * n);
+    return {
+      add(weight, rotation, x) {
+        if (rotation) jsKernels.addProduct(sum, weight, rotation, r, x, r, n);
+        else jsKernels.add(sum, weight, x);
+      },
+      rounded: () => new Float32Array(sum),
+      end: () => undefined,
+    };
   },
 
   add(target, weight, x) {

@@ -6,7 +6,7 @@ import type { ModuleView, Rotations } from './method.js';
 import { EXACT_RANK, type ModuleData } from './module-data.js';
 import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { norm, rowsOf, type CrossGram, type Side } from './rotate.js';
-import { addRotated, emptySums, roundSums, type RowFactors } from './row-factors.js';
+import { sumOf, type RowFactors } from './row-factors.js';
 import { streamedErrors } from './streamed-errors.js';
 
 /** What errors are measured by: Gram matrices of the silos, of all pairs while they are few. Most of a round's work. */
@@ -72,7 +72,7 @@ export function weightedMean(
   rotations: Rotations,
   weights: readonly number[] = data.weights,
 ): RowFactors {
-  const sums = emptySums(data.layout);
-  weights.forEach((weight, i) => addRotated(kernels, sums, weight, rotations[i], data.factors(i)));
-  return roundSums(sums, data.layout);
+  return sumOf(kernels, data.layout, (sums) => {
+    weights.forEach((weight, i) => sums.add(weight, rotations[i], data.factors(i)));
+  });
 }

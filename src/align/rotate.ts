@@ -1,6 +1,6 @@
 import { fastKernels } from './fast-kernels.js';
 import { nearestOrthogonal, softRotation } from './procrustes.js';
-import { addRotated, emptySums, fromRows, roundSums, toRows, type RowFactors } from './row-factors.js';
+import { fromRows, sumOf, toRows, type RowFactors } from './row-factors.js';
 import type { SmallMatrix } from './small-matrix.js';
 import type { Factors } from './types.js';
 
@@ -67,7 +67,8 @@ export function rotationTo(
 /** A ← Rᵀ A, B ← B R for an orthogonal R (r × r): B · A is the same. Computed in float64, rounded to float32 once. */
 export function rotateFactors(factors: Factors, rotation: SmallMatrix): Factors {
   const rows = toRows(factors);
-  const sums = emptySums(rows);
-  addRotated(fastKernels(), sums, 1, rotation, rows);
-  return fromRows(roundSums(sums, rows));
+  const rotated = sumOf(fastKernels(), rows, (sum) => {
+    sum.add(1, rotation, rows);
+  });
+  return fromRows(rotated);
 }

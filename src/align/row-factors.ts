@@ -1,6 +1,6 @@
 import { fastKernels } from './fast-kernels.js';
 import type { SmallMatrix } from './small-matrix.js';
-import type { Kernels } from './kernels.js';
+import type { Kernels, RotatedSum } from './kernels.js';
 import type { Factors } from './types.js';
 
 /** Factors with both as rows: A (r × in) and Bᵀ (r × out). A rotation R takes them to Rᵀ A and Rᵀ Bᵀ = (B R)ᵀ. */
@@ -10,12 +10,6 @@ export interface RowFactors {
   readonly out: number;
   readonly a: Float32Array;
   readonly bt: Float32Array;
-}
-
-/** Float64 sums of row factors, the same layout. */
-export interface FactorSums {
-  readonly a: Float64Array;
-  readonly bt: Float64Array;
 }
 
 /** Xᵀ of X (rows × columns), row-major. */
@@ -30,32 +24,46 @@ export function fromRows({ a, bt, r, in: inputs, out }: RowFactors): Factors {
   return { r, in: inputs, out, a, b: transposed(bt, r, out) };
 }
 
-export function emptySums({ r, in: inputs, out }: Pick<RowFactors, 'r' | 'in' | 'out'>): FactorSums {
-  return { a: new Float64Array(r * inputs), bt: new Float64Array(r * out) };
-}
+/** Σ weight · (Rᵀ A, Rᵀ Bᵀ), in float64 where the kernels work; ended by whoever began it. */
+export class FactorSums {
+  readonly #shape: Shape;
+  readonly #a: RotatedSum;
+  readonly #bt: RotatedSum;
 
-/** sums += weight · (Rᵀ A, Rᵀ Bᵀ); R undefined is I. */
-export function addRotated(
-  kernels: Kernels,
-  sums: FactorSums,
-  weight: number,
-  rotation: SmallMatrix | undefined,
-  factors: RowFactors,
-): void {
-  const { r, in: inputs, out, a, bt } = factors;
-  if (rotation) {
-    kernels.addRotated(sums.a, weight, rotation, r, a, inputs);
-    kernels.addRotated(sums.bt, weight, rotation, r, bt, out);
-  } else {
-    kernels.add(sums.a, weight, a);
-    kernels.add(sums.bt, weight, bt);
+  constructor(kernels: Kernels, { r, in: inputs, out }: Shape) {
+    this.#shape = { r, in: inputs, out };
+    this.#a = kernels.rotatedSum(r, inputs);
+    this.#bt = kernels.rotatedSum(r, out);
+  }
+
+  /** R undefined is I. */
+  add(weight: number, rotation: SmallMatrix | undefined, { a, bt }: RowFactors): void {
+    this.#a.add(weight, rotation, a);
+    this.#bt.add(weight, rotation, bt);
+  }
+
+  /** In float32. */
+  rounded(): RowFactors {
+    return { ...this.#shape, a: this.#a.rounded(), bt: this.#bt.rounded() };
+  }
+
+  end(): void {
+    this.#bt.end();
+    this.#a.end();
   }
 }
 
-/** Sums rounded to float32. */
-export function roundSums(sums: FactorSums, shape: Pick<RowFactors, 'r' | 'in' | 'out'>): RowFactors {
-  const { r, in: inputs, out } = shape;
-  return { r, in: inputs, out, a: Float32Array.from(sums.a), bt: Float32Array.from(sums.bt) };
+type Shape = Pick<RowFactors, 'r' | 'in' | 'out'>;
+
+/** What `add` adds up, rounded to float32. */
+export function sumOf(kernels: Kernels, shape: Shape, add: (sums: FactorSums) => void): RowFactors {
+  const sums = new FactorSums(kernels, shape);
+  try {
+    add(sums);
+    return sums.rounded();
+  } finally {
+    sums.end();
+  }
 }
 
 /** ⟨B A, B' A'⟩ = tr((Bᵀ B')(A' Aᵀ)), whatever the two ranks. */

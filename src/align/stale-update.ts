@@ -5,7 +5,7 @@ import { fitFactors, resizeRows } from './fit-rank.js';
 import type { SiloInstructions } from './instructions.js';
 import { adapterLayout, factorOf, type ModuleLayout } from './layout.js';
 import { crossGram } from './rotate.js';
-import { addRotated, emptySums, fromRows, roundSums, toRows, type RowFactors } from './row-factors.js';
+import { fromRows, sumOf, toRows, type RowFactors } from './row-factors.js';
 import { multiply, type SmallMatrix } from './small-matrix.js';
 import type { StaleHandling, Staleness } from './staleness.js';
 import type { Factors } from './types.js';
@@ -59,11 +59,12 @@ export function broughtForward(
     const p = how === 'rotated' ? rotation(own, from) : undefined;
     const q = how === 'rotated' ? rotation(from, to) : undefined;
     const kernels = fastKernels();
-    const sums = emptySums(to);
-    addRotated(kernels, sums, 1, undefined, to);
-    addRotated(kernels, sums, scale, p && q && multiply(p, q, r, r, r), own);
-    addRotated(kernels, sums, -scale, q, from);
-    return fromRows(roundSums(sums, to));
+    const forward = sumOf(kernels, to, (sums) => {
+      sums.add(1, undefined, to);
+      sums.add(scale, p && q && multiply(p, q, r, r, r), own);
+      sums.add(-scale, q, from);
+    });
+    return fromRows(forward);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Kernels } from './kernels.js';
 import { plainRotations, type Rotations } from './method.js';
 import type { ModuleData } from './module-data.js';
 import { moduleGrams, type ModuleGrams } from './module-grams.js';
-import { addRotated, emptySums, productOverlap, roundSums, type RowFactors } from './row-factors.js';
+import { FactorSums, productOverlap, type RowFactors } from './row-factors.js';
 import { sketchedBest, sketchedError } from './sketch.js';
 
 /** Factors, f = ‖B̃Ã − ΔW*‖² − ‖ΔW*‖² of them, and their overlaps with the silos' products. */
@@ -93,12 +93,16 @@ export function streamedErrors(
 /** The means of all candidates, in one pass. */
 function averages(kernels: Kernels, data: ModuleData, candidates: readonly Rotations[]): RowFactors[] {
   if (candidates.length === 0) return [];
-  const sums = candidates.map(() => emptySums(data.layout));
-  data.weights.forEach((weight, i) => {
-    const factors = data.factors(i);
-    candidates.forEach((rotations, c) => addRotated(kernels, sums[c]!, weight, rotations[i], factors));
-  });
-  return sums.map((sum) => roundSums(sum, data.layout));
+  const sums = candidates.map(() => new FactorSums(kernels, data.layout));
+  try {
+    data.weights.forEach((weight, i) => {
+      const factors = data.factors(i);
+      candidates.forEach((rotations, c) => sums[c]!.add(weight, rotations[i], factors));
+    });
+    return sums.map((sum) => sum.rounded());
+  } finally {
+    for (const sum of sums) sum.end();
+  }
 }
 
 /** f of each of some factors, in one pass. */

@@ -6,10 +6,18 @@ export interface WasmMemory {
 
 export const upTo = (count: number, multiple: number): number => Math.ceil(count / multiple) * multiple;
 
-/** The module's memory, grown as it is needed; one for the thread, as nothing is kept in it between calls. */
+/** What is kept in the module's memory beyond a call: where it begins, a multiple of 16. */
+export interface Kept {
+  readonly at: number;
+  readonly end: number;
+  free: boolean;
+}
+
+/** The module's memory, grown as it is needed and never shrunk; one for the thread. What is kept lies below what a call works with. */
 export class Arena {
   #f32: Float32Array = new Float32Array(0);
   #f64: Float64Array = new Float64Array(0);
+  readonly #kept: Kept[] = [];
 
   constructor(
     readonly memory: WasmMemory,
@@ -17,21 +25,43 @@ export class Arena {
     readonly base: number,
   ) {}
 
-  /** Room for parts of so many bytes, one behind the other from `base`: where each begins, a multiple of 16. */
+  get #keptEnd(): number {
+    return this.#kept.at(-1)?.end ?? this.base;
+  }
+
+  /** Room that is another's until `release`. */
+  keep(bytes: number): Kept {
+    const at = this.#keptEnd;
+    const kept = { at, end: at + upTo(bytes, 16), free: false };
+    this.#kept.push(kept);
+    this.#reach(kept.end);
+    return kept;
+  }
+
+  /** Its room is used again when what was kept after it has been released too. */
+  release(kept: Kept): void {
+    kept.free = true;
+    while (this.#kept.at(-1)?.free === true) this.#kept.pop();
+  }
+
+  /** Room for parts of so many bytes until the next call: where each begins, a multiple of 16. */
   reserve<const Sizes extends readonly number[]>(...bytes: Sizes): { -readonly [K in keyof Sizes]: number } {
-    let end = this.base;
+    let end = this.#keptEnd;
     const begins = bytes.map((size) => {
       const begin = end;
       end += upTo(size, 16);
       return begin;
     });
+    this.#reach(end);
+    return begins as { -readonly [K in keyof Sizes]: number };
+  }
+
+  #reach(end: number): void {
     const missing = end - this.memory.buffer.byteLength;
     if (missing > 0) this.memory.grow(Math.ceil(missing / 65_536));
-    if (this.#f32.buffer !== this.memory.buffer) {
-      this.#f32 = new Float32Array(this.memory.buffer);
-      this.#f64 = new Float64Array(this.memory.buffer);
-    }
-    return begins as { -readonly [K in keyof Sizes]: number };
+    if (this.#f32.buffer === this.memory.buffer) return;
+    this.#f32 = new Float32Array(this.memory.buffer);
+    this.#f64 = new Float64Array(this.memory.buffer);
   }
 
   get f32(): Float32Array {

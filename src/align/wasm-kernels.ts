@@ -1,6 +1,8 @@
 import { jsKernels, type Kernels } from './kernels.js';
 import type { SmallMatrix } from './small-matrix.js';
-import { Arena, upTo, type WasmMemory } from './wasm-arena.js';
+import { Arena, upTo } from './wasm-arena.js';
+import { APART, pieceColumns, putPanels, type Exports, type Wasm } from './wasm-pieces.js';
+import { wasmRotatedSum } from './wasm-rotated-sum.js';
 import { KERNELS_WASM } from './wasm/kernels-binary.js';
 
 /** As much of the WebAssembly JavaScript interface as is used here; neither ES2023's nor Node's types have it. */
@@ -9,35 +11,14 @@ interface WasmEngine {
   readonly Instance: new (module: object) => { readonly exports: unknown };
 }
 
-/** What src/align/wasm/*.as export; every argument is a number, in the order that is written there. */
-interface Exports {
-  readonly memory: WasmMemory;
-  readonly gram: (...args: readonly number[]) => void;
-  readonly addProduct: (...args: readonly number[]) => void;
-  readonly addRotated: (...args: readonly number[]) => void;
-  readonly transpose: (...args: readonly number[]) => void;
-  readonly invert: (...args: readonly number[]) => number;
-}
-
-/** Columns are taken in pieces that fit into a cache of so many bytes, of at least so many columns. */
-const PIECE_BYTES = 512 * 1024;
-const LEAST_COLUMNS = 64;
-
 /** So many columns of float64 panels at a time stay in the innermost cache. */
 const PANEL_COLUMNS = 256;
-
-/** Rows a multiple of 4 KiB apart would share the few places that a cache has for them. */
-const APART = 16;
 
 /** Below so many rows plain JavaScript inverts as fast. */
 const FEW_ROWS = 8;
 
 /** Below so many products plain JavaScript is faster than the way into the module's memory. */
 const FEW_PRODUCTS = 8192;
-
-/** So many columns a piece, a multiple of 8, where a column takes so many bytes. */
-const pieceColumns = (n: number, bytesAColumn: number): number =>
-  Math.min(upTo(n, 8), Math.max(LEAST_COLUMNS, Math.floor(PIECE_BYTES / bytesAColumn / 8) * 8));
 
 /**
  * The kernels in WebAssembly SIMD (wasm/*.as). Sums are in another order than in plain JavaScript, but for a given shape always in
@@ -56,21 +37,14 @@ export function wasmKernels(): Kernels {
       if (m * p * n < FEW_PRODUCTS) jsKernels.addProduct(target, weight, c, p, x, m, n);
       else wasmAddProduct(wasm, target, weight, c, p, x, m, n);
     },
-    addRotated(target, weight, rotation, r, x, n) {
-      if (r * r * n < FEW_PRODUCTS) jsKernels.addRotated(target, weight, rotation, r, x, n);
-      else wasmAddRotated(wasm, target, weight, rotation, r, x, n);
-    },
+    rotatedSum: (r, n) =>
+      r * r * n < FEW_PRODUCTS ? jsKernels.rotatedSum(r, n) : wasmRotatedSum(wasm, r, n),
     transpose(x, rows, columns, result = new Float32Array(x.length)) {
       const whole = rows % 4 === 0 && columns % 4 === 0 && x.length >= FEW_PRODUCTS;
       return (whole ? wasmTranspose.bind(null, wasm) : jsKernels.transpose)(x, rows, columns, result);
     },
     invert: (x, r) => (r < FEW_ROWS ? jsKernels.invert(x, r) : wasmInvert(wasm, x, r)),
   };
-}
-
-interface Wasm {
-  readonly exports: Exports;
-  readonly arena: Arena;
 }
 
 function wasmGram(
@@ -107,21 +81,6 @@ function wasmGram(
     result.set(arena.f64.subarray(at, at + p), row * p);
   }
   return result;
-}
-
-/** C (m × p), each element times `scale`, as panels of four columns each; zeros behind the last. */
-function putPanels(
-  to: Float32Array | Float64Array,
-  at: number,
-  scale: number,
-  c: SmallMatrix,
-  m: number,
-  p: number,
-): void {
-  for (let j = 0; j < upTo(p, 4); j++) {
-    const panel = at + (j - (j % 4)) * m + (j % 4);
-    for (let i = 0; i < m; i++) to[panel + 4 * i] = j < p ? scale * c[i * p + j]! : 0;
-  }
 }
 
 /** Columns `from` to `from + width` of so many rows of a float64 target, `stride` apart in the module's memory at `at`. */
@@ -170,32 +129,6 @@ function wasmAddProduct(
     arena.put(xAt, x, m, n, from, width, stride, filled);
     putTarget(arena, part);
     exports.addProduct(at, cAt, rows, xAt, m, stride, filled, sliceAt);
-    takeTarget(arena, part);
-  }
-}
-
-function wasmAddRotated(
-  { exports, arena }: Wasm,
-  target: Float64Array,
-  weight: number,
-  rotation: SmallMatrix,
-  r: number,
-  x: Float32Array,
-  n: number,
-): void {
-  const rows = upTo(r, 4);
-  const piece = pieceColumns(n, 8 * rows + 4 * r);
-  const most = piece + APART;
-  const [cAt, sliceAt, at, xAt] = arena.reserve(4 * r * rows, 32 * r, 8 * rows * most, 4 * r * most);
-  putPanels(arena.f32, cAt / 4, 1, rotation, r, r);
-  for (let from = 0; from < n; from += piece) {
-    const width = Math.min(piece, n - from);
-    const filled = upTo(width, 8);
-    const stride = filled + APART;
-    const part = { target, at, rows: r, n, from, width, stride };
-    arena.put(xAt, x, r, n, from, width, stride, filled);
-    putTarget(arena, part);
-    exports.addRotated(at, weight, cAt, rows, xAt, r, stride, filled, sliceAt);
     takeTarget(arena, part);
   }
 }

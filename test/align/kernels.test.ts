@@ -50,18 +50,47 @@ describe.each([
     }
   });
 
-  it('addRotated: target + weight · Rᵀ X, to float32', () => {
+  it('rotatedSum: Σ weight · Rᵀ X, to float32, and of X itself', () => {
     for (const { m: r, n } of shapes) {
       const x = normals(random, r * n);
       const rotation = randomRotation(r, random);
-      const target = Float64Array.from({ length: r * n }, () => random.normal());
-      const before = target.slice();
-      kernels.addRotated(target, -0.3, rotation, r, x, n);
+      const plain = normals(random, r * n);
+      const sum = kernels.rotatedSum(r, n);
+      sum.add(0.5, undefined, plain);
+      sum.add(-0.3, rotation, x);
       const expected = times(flip(fromFlat(rotation, r, r)), fromFlat(x, r, n)).flat();
-      target.forEach((value, i) =>
-        expect(Math.abs(value - (before[i]! - 0.3 * expected[i]!))).toBeLessThan(FLOAT32),
+      const got = sum.rounded();
+      expect(got).toHaveLength(r * n);
+      got.forEach((value, i) =>
+        expect(Math.abs(value - (0.5 * plain[i]! - 0.3 * expected[i]!))).toBeLessThan(FLOAT32),
       );
+      sum.end();
     }
+  });
+
+  it('rotatedSum: several at a time, ended in any order, with other kernels at work between', () => {
+    const [r, n] = [8, 700];
+    const x = normals(random, r * n);
+    const rotation = randomRotation(r, random);
+    const alone = kernels.rotatedSum(r, n);
+    alone.add(1, rotation, x);
+    const expected = alone.rounded();
+    alone.end();
+    const first = kernels.rotatedSum(r, n);
+    first.add(1, rotation, x);
+    const second = kernels.rotatedSum(r, n);
+    first.end();
+    const third = kernels.rotatedSum(64, 4096); // the memory grows, and what was there moves with it
+    second.add(1, rotation, x);
+    third.add(1, undefined, normals(random, 64 * 4096));
+    kernels.transpose(x, r, n);
+    kernels.gram(x, r, x, r, n);
+    expect(second.rounded()).toEqual(expected);
+    third.end();
+    second.end();
+    const fresh = kernels.rotatedSum(r, n);
+    expect(fresh.rounded()).toEqual(new Float32Array(r * n)); // nothing of what lay there before
+    fresh.end();
   });
 
   it('add: target + weight · x', () => {
@@ -99,9 +128,14 @@ describe.each([
     const x = room.subarray(3, 3 + r * n);
     x.set(normals(random, r * n));
     const sums = new Float64Array(1 + r * n + 1).fill(7);
-    kernels.addRotated(sums.subarray(1, 1 + r * n), 1, randomRotation(r, random), r, x, n);
+    const c = randomRotation(r, random);
+    kernels.addProduct(sums.subarray(1, 1 + r * n), 1, c, r, x, r, n);
     expect([sums[0], sums.at(-1)]).toEqual([7, 7]);
     expect(sums.every(Number.isFinite)).toBe(true);
+    const rotated = kernels.rotatedSum(r, n);
+    rotated.add(1, c, x);
+    expect(rotated.rounded().every(Number.isFinite)).toBe(true);
+    rotated.end();
     expect(kernels.gram(x, r, x, r, n)).toEqual(kernels.gram(x.slice(), r, x.slice(), r, n));
     expect(kernels.transpose(x, r, n)).toEqual(kernels.transpose(x.slice(), r, n));
   });
@@ -150,18 +184,16 @@ describe('kernels in WebAssembly, against JavaScript', () => {
     [130, 130],
   ])('rotated, %i × %i: the same to 1e-6, sums to 2⁻²⁵ √r of them', (r, n) => {
     const random = Random.of('rotated', r, n);
-    const [one, two] = [new Float64Array(r * n), new Float64Array(r * n)];
+    const sum = wasmKernels().rotatedSum(r, n);
+    const two = new Float64Array(r * n);
     for (let silo = 0; silo < 20; silo++) {
       const x = normals(random, r * n);
       const rotation = randomRotation(r, random);
-      for (const [kernels, sum] of [
-        [wasmKernels(), one],
-        [jsKernels, two],
-      ] as const)
-        // prettier-ignore
-        kernels.addRotated(sum, 1 / 20, rotation, r, x, n);
+      sum.add(1 / 20, rotation, x);
+      jsKernels.addProduct(two, 1 / 20, rotation, r, x, r, n);
     }
-    const off = one.map((value, i) => value - two[i]!);
+    const one = sum.rounded();
+    const off = two.map((value, i) => value - one[i]!);
     expect(off.reduce((most, value) => Math.max(most, Math.abs(value)), 0)).toBeLessThan(1e-6);
     expect(norm(off) / norm(two)).toBeLessThan(2 ** -25 * Math.sqrt(r));
   });

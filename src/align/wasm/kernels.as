@@ -169,11 +169,12 @@ function addEight(at: usize, weight: v128, a: v128, b: v128): void {
 }
 
 /**
- * target (p × stride, float64) += weight · Cᵀ X over `columns` columns of X (m × stride), with Cᵀ X in float32; C (m × p, float32) as
- * panels of four columns each, p a multiple of 4, columns of 8. `slice` is room for m × 8 float32.
+ * target (p rows, float64, `apart` elements apart) += weight · Cᵀ X over `columns` columns of X (m × stride), with Cᵀ X in float32; C
+ * (m × p, float32) as panels of four columns each, p a multiple of 4, columns of 8. `slice` is room for m × 8 float32.
  */
 export function addRotated(
   target: usize,
+  apart: i32,
   weight: f64,
   c: usize,
   p: i32,
@@ -184,7 +185,7 @@ export function addRotated(
   slice: usize,
 ): void {
   const row = <usize>stride << 2;
-  const out = row << 1;
+  const out = <usize>apart << 3;
   const sliceEnd = slice + (<usize>m << 5);
   const share = f64x2.splat(weight);
   for (const end = target + (<usize>columns << 3); target < end; target += 64) {
