@@ -3,6 +3,8 @@ import { firstNotFinite, squareSum } from '../tensor/bytes.js';
 import type { TensorSource } from '../tensor/tensor.js';
 import { shares, type SiloInstructions } from './instructions.js';
 import { readFactors, type ModuleLayout } from './layout.js';
+import type { ArrayPool } from './array-pool.js';
+import type { Side } from './rotate.js';
 import { transposed, type RowFactors } from './row-factors.js';
 
 /** While N · r is at most this, a round's errors are computed exactly, from the Gram matrices of all pairs of silos. */
@@ -33,10 +35,14 @@ export interface ModuleData {
    * tensor_not_finite.
    */
   factors(silo: number): RowFactors;
+  /** One of them, until the next call of this or of `unchecked`. */
+  rows(silo: number, side: Side): Float32Array;
   /** ‖A_i‖_F² or ‖B_i‖_F², of the factors as `factors` gives them. */
-  square(silo: number, side: 'a' | 'b'): number;
-  /** Forgets what was read; from now on everything is read when it is asked for. */
-  release(): void;
+  square(silo: number, side: Side): number;
+  /** As `factors`, but whatever was stored, and only until the next call of this or of `rows`: for sums, in which what is not finite shows. */
+  unchecked(silo: number): RowFactors;
+  /** Forgets what was read, and reads when it is asked from now on. What is not in `used` is read into again by the next module. */
+  release(used: readonly Float32Array[]): void;
 }
 
 export function moduleData(
@@ -44,52 +50,89 @@ export function moduleData(
   published: TensorSource,
   updates: readonly SiloUpdate[],
   instructions: SiloInstructions,
+  pool: ArrayPool,
 ): ModuleData {
   const { r, in: inputs, out } = layout;
   const bytes = 4 * updates.length * r * (inputs + out);
   let keep = updates.length * r <= EXACT_RANK || bytes <= CACHE_BYTES;
-  const kept: (RowFactors | undefined)[] = [];
   const previous = readFactors(published, layout);
   const shared = { a: shares(instructions, 'a'), b: shares(instructions, 'b') };
-  const squares: { a: number; b: number }[] = [];
-  const read = (i: number): RowFactors => {
-    const { silo, tensors } = updates[i]!;
-    const a = shared.a ? tensors.read(layout.a) : previous.a;
-    const b = shared.b ? tensors.read(layout.b) : previous.bt;
-    // In the pass that lengths need anyway: what is not finite shows in them.
-    squares[i] = {
-      a: shared.a ? checkFinite(a, layout.a, silo) : squareSum(bytesOf(a), 'f32'),
-      b: shared.b ? checkFinite(b, layout.b, silo) : squareSum(bytesOf(b), 'f32'),
-    };
-    return {
-      r,
-      in: inputs,
-      out,
-      a: filled(a, r * inputs),
-      bt: shared.b ? filled(transposed(b, out, b.length / out), r * out) : b,
-    };
+  const kept = updates.map((): Partial<Record<Side, Float32Array>> => ({}));
+  const squares = updates.map((): Partial<Record<Side, number>> => ({}));
+
+  /** Of the pool, and in use here. */
+  const borrowed = new Set<Float32Array>();
+  const borrow = (length: number): Float32Array => {
+    const array = pool.take(length);
+    borrowed.add(array);
+    return array;
   };
-  const trains = (side: 'a' | 'b'): boolean => instructions.train === 'both' || instructions.train === side;
+  const giveBack = (array: Float32Array): void => {
+    if (borrowed.delete(array)) pool.give(array);
+  };
+  /** `room`: where memory comes from. */
+  const load = (silo: number, side: Side, room?: (length: number) => Float32Array): Float32Array => {
+    if (!shared[side]) return side === 'a' ? previous.a : previous.bt;
+    const length = r * (side === 'a' ? inputs : out);
+    const into = room?.(length);
+    const read = updates[silo]!.tensors.read(layout[side], into);
+    if (side === 'a') {
+      if (into && read !== into) giveBack(into);
+      return filled(read, length);
+    }
+    const bt = transposed(read, out, read.length / out, room?.(read.length));
+    if (into) giveBack(into);
+    return filled(bt, length);
+  };
+  const check = (silo: number, side: Side, rows: Float32Array): Float32Array => {
+    squares[silo]![side] ??= shared[side]
+      ? checkFinite(rows, layout[side], updates[silo]!.silo)
+      : squareOf(rows);
+    return rows;
+  };
+  /** What is kept; else read, and lent where the next call takes it back. */
+  const rowsOf = (silo: number, side: Side, lend: boolean): Float32Array => {
+    const rows = kept[silo]![side] ?? load(silo, side, keep || lend ? borrow : undefined);
+    if (keep) kept[silo]![side] = rows;
+    return rows;
+  };
+  let lent: readonly Float32Array[] = [];
+  const takeBack = (): void => {
+    if (!keep) for (const rows of lent) giveBack(rows);
+  };
+  const trains = (side: Side): boolean => instructions.train === 'both' || instructions.train === side;
   return {
     layout,
     weights: updates.map(({ weight }) => weight),
     previous,
     shared,
     productsKnown: (shared.a || !trains('a')) && (shared.b || !trains('b')),
-    factors(silo) {
-      const known = kept[silo];
-      if (known) return known;
-      const factors = read(silo);
-      if (keep) kept[silo] = factors;
-      return factors;
+    factors: (silo) => ({
+      ...{ r, in: inputs, out },
+      a: check(silo, 'a', rowsOf(silo, 'a', false)),
+      bt: check(silo, 'b', rowsOf(silo, 'b', false)),
+    }),
+    rows(silo, side) {
+      takeBack();
+      lent = [rowsOf(silo, side, true)];
+      return check(silo, side, lent[0]!);
     },
     square(silo, side) {
-      if (squares[silo] === undefined) this.factors(silo);
-      return squares[silo]![side];
+      if (squares[silo]![side] === undefined) this.rows(silo, side);
+      return squares[silo]![side]!;
     },
-    release() {
+    unchecked(silo) {
+      takeBack();
+      const [a, bt] = [rowsOf(silo, 'a', true), rowsOf(silo, 'b', true)];
+      lent = [a, bt];
+      return { r, in: inputs, out, a, bt };
+    },
+    release(used) {
       keep = false;
-      kept.length = 0;
+      kept.splice(0, kept.length, ...updates.map(() => ({})));
+      for (const rows of borrowed) if (!used.some(({ buffer }) => buffer === rows.buffer)) giveBack(rows);
+      borrowed.clear();
+      lent = [];
     },
   };
 }
@@ -105,11 +148,13 @@ function filled(rows: Float32Array, length: number): Float32Array {
 const bytesOf = (data: Float32Array): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
+/** ‖X‖_F², not finite where an element is not. */
+export const squareOf = (data: Float32Array): number => squareSum(bytesOf(data), 'f32');
+
 /** The sum of the squares, which float32 values cannot take beyond float64. Throws tensor_not_finite, naming tensor and silo. */
 export function checkFinite(data: Float32Array, tensor: string, silo: string): number {
-  const bytes = bytesOf(data);
-  const square = squareSum(bytes, 'f32');
-  if (!Number.isFinite(square) && firstNotFinite(bytes, 'f32') >= 0)
+  const square = squareOf(data);
+  if (!Number.isFinite(square) && firstNotFinite(bytesOf(data), 'f32') >= 0)
     throw new FedrotError(
       'tensor_not_finite',
       `update of silo ${silo}: tensor ${tensor} has a NaN or infinity`,

@@ -3,7 +3,7 @@ import type { ErrorAlgebra } from './errors.js';
 import { exactErrors } from './exact-errors.js';
 import type { Kernels } from './kernels.js';
 import type { ModuleView, Rotations } from './method.js';
-import { EXACT_RANK, type ModuleData } from './module-data.js';
+import { EXACT_RANK, squareOf, type ModuleData } from './module-data.js';
 import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { norm, rowsOf, type CrossGram, type Side } from './rotate.js';
 import { sumOf, type RowFactors } from './row-factors.js';
@@ -57,22 +57,26 @@ function measuresOf(kernels: Kernels, data: ModuleData, random: Random): ModuleM
 
 function crossGrams(kernels: Kernels, data: ModuleData, side: Side, reference: RowFactors): CrossGram[] {
   const { r } = data.layout;
-  const { x: y } = rowsOf(reference, side);
+  const { x: y, n } = rowsOf(reference, side);
   const length = norm(y);
   return data.weights.map((_, i) => {
-    const { x, n } = rowsOf(data.factors(i), side);
+    const x = data.rows(i, side);
     return { m: kernels.gram(x, r, y, r, n), scale: Math.sqrt(data.square(i, side)) * length };
   });
 }
 
-/** Σ p_i (R_iᵀ A_i, R_iᵀ B_iᵀ) in float32, of the run's weights or others. */
+/** Σ p_i (R_iᵀ A_i, R_iᵀ B_iᵀ) in float32, of the run's weights or others. Throws tensor_not_finite. */
 export function weightedMean(
   kernels: Kernels,
   data: ModuleData,
   rotations: Rotations,
   weights: readonly number[] = data.weights,
 ): RowFactors {
-  return sumOf(kernels, data.layout, (sums) => {
-    weights.forEach((weight, i) => sums.add(weight, rotations[i], data.factors(i)));
+  const mean = sumOf(kernels, data.layout, (sums) => {
+    weights.forEach((weight, i) => sums.add(weight, rotations[i], data.unchecked(i)));
   });
+  // What is not finite in any silo's has come through to here; whose it is shows where they are checked.
+  if (![mean.a, mean.bt].every((rows) => Number.isFinite(squareOf(rows))))
+    for (let i = 0; i < weights.length; i++) data.factors(i);
+  return mean;
 }

@@ -3,6 +3,7 @@ import { Random } from '../random.js';
 import { compareNames } from '../tensor/canonical.js';
 import { WIRE_DTYPES } from '../tensor/dtype.js';
 import type { TensorInfo } from '../tensor/tensor.js';
+import { ArrayPool } from './array-pool.js';
 import { combineModule, type CombinedModule } from './combine-module.js';
 import { denseOf } from './dense.js';
 import { checkUpdate } from './expected-update.js';
@@ -50,9 +51,10 @@ export function openRound(
     return { ...update, tensors: broughtForward(tensors, stale, previous, how, instructions) };
   });
   const { modules, dense } = adapterLayout(previous.tensors);
+  const pool = new ArrayPool();
   const open = modules.map((layout) => () => {
     const random = Random.of(input.seed, 'aggregate', round, layout.module);
-    return openModule(kernels, moduleData(layout, previous, updates, instructions), round, random);
+    return openModule(kernels, moduleData(layout, previous, updates, instructions, pool), round, random);
   });
   const denseTensors = dense.map((info) => ({ info, tensor: denseOf(info, previous, updates) }));
   const weights = updates.map(({ weight }) => weight);
@@ -69,8 +71,9 @@ export function openRound(
       const work = open[i]!();
       if (measured) work.measures();
       const alignment = surveyed?.alignments[i] ?? method.align(work.view);
-      const taken = take(work, combineModule(kernels, work, method, alignment, surveyed?.plan));
-      work.data.release(); // what is merged is read again when it is written
+      const combined = combineModule(kernels, work, method, alignment, surveyed?.plan);
+      const taken = take(work, combined);
+      work.data.release([combined.factors.a, combined.factors.bt]); // what is merged is read again when it is written
       return taken;
     },
   };

@@ -13,8 +13,12 @@ export interface RowFactors {
 }
 
 /** Xᵀ of X (rows × columns), row-major. */
-export const transposed = (x: Float32Array, rows: number, columns: number): Float32Array =>
-  fastKernels().transpose(x, rows, columns);
+export const transposed = (
+  x: Float32Array,
+  rows: number,
+  columns: number,
+  into?: Float32Array,
+): Float32Array => fastKernels().transpose(x, rows, columns, into);
 
 export function toRows({ a, b, r, in: inputs, out }: Factors): RowFactors {
   return { r, in: inputs, out, a, bt: transposed(b, out, r) };

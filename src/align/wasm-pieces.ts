@@ -42,4 +42,3 @@ export function putPanels(
     for (let i = 0; i < m; i++) to[panel + 4 * i] = j < p ? scale * c[i * p + j]! : 0;
   }
 }
-

@@ -21,8 +21,8 @@ export interface SafetensorsFile {
   readonly payloadBytes: number;
   /** Raw little-endian bytes. Throws tensor_name for a name that is not there. */
   readBytes(name: string): Buffer;
-  /** F32, F16, BF16 and F64 as float32; tensor_dtype for anything else. */
-  readFloat32(name: string): Float32Array;
+  /** F32, F16, BF16 and F64 as float32; tensor_dtype for anything else. F32 is read `into` memory of its length, where there is any. */
+  readFloat32(name: string, into?: Float32Array): Float32Array;
   close(): void;
 }
 
@@ -38,8 +38,13 @@ export interface TensorFile extends TensorSource {
 
 const READ_LIMIT = 0x40000000; // one read() takes less than 2 GiB
 
-function readAt(fd: number, path: string, position: number, length: number): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(length);
+function readAt(
+  fd: number,
+  path: string,
+  position: number,
+  length: number,
+  buffer: Buffer = Buffer.allocUnsafeSlow(length),
+): Buffer {
   for (let done = 0; done < length;) {
     const got = readSync(fd, buffer, done, Math.min(length - done, READ_LIMIT), position + done);
     if (got === 0)
@@ -117,8 +122,13 @@ function fileOf({ fd, header }: { fd: number; header: SafetensorsHeader }, path:
     payloadOffset: header.payloadOffset,
     payloadBytes: header.payloadBytes,
     readBytes,
-    readFloat32(name) {
-      const { dtype } = entryOf(name);
+    readFloat32(name, into) {
+      const { dtype, begin, end } = entryOf(name);
+      if (dtype === 'F32' && into?.byteLength === end - begin) {
+        const room = Buffer.from(into.buffer, into.byteOffset, into.byteLength);
+        readAt(fd, path, header.payloadOffset + begin, end - begin, room);
+        return into;
+      }
       const read = READERS[dtype];
       if (!read)
         throw new FedrotError(
@@ -152,7 +162,7 @@ export function openTensorFile(path: string): TensorFile {
       payloadOffset: file.payloadOffset,
       payloadBytes: file.payloadBytes,
       canonical: isCanonical(tensors, opened.headerBytes),
-      read: (name) => file.readFloat32(name),
+      read: (name, into) => file.readFloat32(name, into),
       readBytes: (name) => file.readBytes(name),
       close: () => file.close(),
     };

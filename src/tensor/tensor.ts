@@ -23,6 +23,9 @@ export interface NamedTensor {
 export interface TensorSource {
   /** In the order of the file, which is by name (code unit order). */
   readonly tensors: readonly TensorInfo[];
-  /** float32, whatever the dtype at rest. Throws tensor_name for a name that is not there. */
-  read(name: string): Float32Array;
+  /**
+   * float32, whatever the dtype at rest. `into`: memory of that length that may be used for it, and need not be. Throws tensor_name for a
+   * name that is not there.
+   */
+  read(name: string, into?: Float32Array): Float32Array;
 }

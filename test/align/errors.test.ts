@@ -31,6 +31,8 @@ function dataOf(silos: readonly Factors[], weights: readonly number[]): ModuleDa
     shared: { a: true, b: true },
     productsKnown: true,
     factors: (i) => toRows(silos[i]!),
+    unchecked: (i) => toRows(silos[i]!),
+    rows: (i, side) => (side === 'a' ? toRows(silos[i]!).a : toRows(silos[i]!).bt),
     square: (i, side) => silos[i]![side].reduce((sum, value) => sum + value * value, 0),
     release: () => undefined,
   };
