@@ -1,19 +1,15 @@
-import { FedrotError } from '../errors.js';
-import { firstNotFinite } from '../tensor/bytes.js';
 import { canonicalOrder } from '../tensor/canonical.js';
-import type { NamedTensor } from '../tensor/tensor.js';
-import type { CombinedModule } from './combine-module.js';
 import { combineDense } from './dense.js';
 import { diagnoseModule, type DiagnosedModule } from './diagnose-module.js';
 import { roundDiagnostics } from './round-diagnostics.js';
 import { fastKernels } from './fast-kernels.js';
 import { shares } from './instructions.js';
 import type { Kernels } from './kernels.js';
-import { factorOf, type ModuleLayout } from './layout.js';
+import { factorOf } from './layout.js';
 import { mergeSource } from './merge-source.js';
 import { METHODS } from './methods.js';
 import { openRound, type OpenRound } from './open-round.js';
-import { fromRows } from './row-factors.js';
+import { checkRange, publishedModule, type PublishedModule } from './published-module.js';
 import { serverStep } from './server-optimizer.js';
 import type { AggregateInput, AggregateResult, CombineResult, RoundDiagnostics } from './types.js';
 
@@ -79,23 +75,6 @@ export function aggregate(
   };
 }
 
-interface PublishedModule {
-  readonly tensors: readonly NamedTensor[];
-  readonly merge: Parameters<typeof mergeSource>[0];
-}
-
-function publishedModule(layout: ModuleLayout, { factors, merge }: CombinedModule): PublishedModule {
-  const { r, in: inputs, out } = layout;
-  const { a, b } = fromRows(factors);
-  return {
-    tensors: [
-      { name: layout.a, shape: [r, inputs], data: a },
-      { name: layout.b, shape: [out, r], data: b },
-    ],
-    merge: merge ? [{ layout, merge }] : [],
-  };
-}
-
 /** The whole adapter: dense tensors, the server optimizer's step, what silos merge. */
 function published(
   { serverOptimizer, previous, state }: AggregateInput,
@@ -121,13 +100,4 @@ function published(
     const factor = factorOf(name);
     return !factor || shares(instructions, factor.side);
   }
-}
-
-function checkRange({ name, data }: NamedTensor): void {
-  const at = firstNotFinite(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 'f32');
-  if (at >= 0)
-    throw new FedrotError(
-      'tensor_not_finite',
-      `tensor ${name}: the combined element ${at} is beyond float32; the updates' factors are too large`,
-    );
 }

@@ -11,7 +11,7 @@ import { transposed, type RowFactors } from './row-factors.js';
 export const EXACT_RANK = 256;
 
 /** Below this many bytes all silos' factors of a module are kept in memory; beyond, they are read again for every pass. */
-const CACHE_BYTES = 64 * 2 ** 20;
+const CACHE_BYTES = 16 * 2 ** 20;
 
 /** One update, its weight normalised. */
 export interface SiloUpdate {

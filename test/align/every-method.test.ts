@@ -2,10 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aggregate, combine, diagnose } from '../../src/align/aggregate.js';
 import { instructions, METHODS } from '../../src/align/methods.js';
+import { hasParts, openParts } from '../../src/align/parts.js';
 import { randomRotation } from '../../src/align/random-rotation.js';
 import { rotateFactors } from '../../src/align/rotate.js';
 import type { AggregateInput, AggregateResult, Factors } from '../../src/align/types.js';
 import { Random } from '../../src/random.js';
+import { canonicalOrder } from '../../src/tensor/canonical.js';
 import { federation, federations, kinds, rounding, shapes } from './support/degenerate.js';
 import { blend, eckartYoung, frobenius, minus, type Dense } from './support/dense.js';
 import {
@@ -82,9 +84,33 @@ describe('every method, on random and degenerate inputs', () => {
         expect(later.state).toEqual(at.state);
         for (const { name } of at.merge?.tensors ?? [])
           expect(later.merge?.read(name)).toEqual(at.merge?.read(name));
+        expect(hasParts(input)).toBe(at.merge === undefined);
       }),
       { seed: 2, numRuns: 200 },
     );
+  });
+
+  it('combined in parts, in any order and by several, gives what the whole gives', () => {
+    const sizes = { r: 3, in: 8, out: 5 };
+    for (const method of names.filter((name) => instructions(name, {}, 2).merge !== true)) {
+      const random = Random.of('parts', method);
+      const three = (): Factors[] => Array.from({ length: 3 }, () => randomFactors(random, sizes));
+      const { share = 'both' } = instructions(method, {}, 2);
+      const updates = ['x', 'y', 'z'].map((silo, i) => ({
+        silo,
+        weight: 1 + i,
+        tensors: only(share, adapter(three())),
+      }));
+      const input = { ...inputOf(three()[0]!, [], { method, updates }), previous: adapter(three()) };
+      const whole = combine(input);
+      const [one, other] = [openParts(input), openParts(input)];
+      expect(one.count).toBe(3);
+      const parts = [other.combine(2), one.combine(0), other.combine(1)].flat();
+      expect(canonicalOrder(parts)).toEqual(whole.tensors);
+      expect(one.tensors.map(({ name, shape }) => ({ name, shape }))).toEqual(
+        whole.tensors.map(({ name, shape }) => ({ name, shape })),
+      );
+    }
   });
 
   it('gives finite and repeatable results', () => {

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, truncateSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FedrotError } from '../../src/errors.js';
@@ -224,6 +224,22 @@ describe('a coordinator that is stopped and started again', () => {
     const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
     expect(run).toMatchObject({ state: 'RUN_STATE_FAILED', rounds: [] });
     expect(run.reason).toContain('storage_corrupt');
+  });
+
+  it('with an update that was changed while the others were still at work: the same, without a restart', async () => {
+    const runId = await setUp();
+    await score(0);
+    await group.submit('b', 1);
+    const { sha256 } = encode(updateOf('b', 1));
+    const file = join(group.folder, 'tensors', `${sha256.toString('hex')}.safetensors`);
+    const bytes = readFileSync(file);
+    bytes[bytes.length - 4]! ^= 1; // a number that is as good as the right one
+    writeFileSync(file, bytes);
+    for (const name of NAMES.filter((each) => each !== 'b')) await group.submit(name, 1);
+    const run = await untilRun(group.coordinator.admin, runId, ({ phase }) => phase === 'done');
+    expect(run).toMatchObject({ state: 'RUN_STATE_FAILED', rounds: [] });
+    expect(run.reason).toContain('storage_corrupt');
+    expect(run.reason).toContain('update of b');
   });
 
   it('leaves no temporary files behind', async () => {

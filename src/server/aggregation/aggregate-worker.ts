@@ -2,13 +2,27 @@ import type { AggregationTask } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
 import { collectGarbage } from './collect-garbage.js';
 import { performAggregation, verifyUpdates } from './perform-aggregation.js';
+import { nameVersion, performParts, syncVersion } from './perform-parts.js';
 
-answerJobs((task) => {
-  const { job, what } = task as AggregationTask;
-  const between = (): void => {
-    collectGarbage({ young: true });
-  };
-  if (what !== 'verify') return performAggregation(job, { verify: what === 'all', between });
-  verifyUpdates(job);
-  return undefined;
+const between = (): void => {
+  collectGarbage({ young: true });
+};
+
+const DO: {
+  readonly [W in AggregationTask['what']]: (task: AggregationTask & { readonly what: W }) => unknown;
+} = {
+  parts: (task) => performParts(task.job, task, between),
+  sync: ({ job }) => {
+    syncVersion(job);
+  },
+  name: ({ job }) => nameVersion(job),
+  verify: ({ job }) => {
+    verifyUpdates(job);
+  },
+  whole: ({ job, verify }) => performAggregation(job, { verify, between }),
+};
+
+answerJobs((given) => {
+  const task = given as AggregationTask;
+  return DO[task.what](task as never);
 });

@@ -34,6 +34,8 @@ export interface JobFile {
 export interface JobUpdate extends JobFile {
   readonly silo: string;
   readonly weight: number;
+  /** It is known to be what it was: it need not be read to verify it. */
+  readonly untouched?: boolean | undefined;
   /** The adapter that it began from, where that is not `previousPath`, and s(τ): how much of its step counts. */
   readonly stale?: (JobFile & { readonly scale: number }) | undefined;
 }
@@ -53,11 +55,18 @@ export interface AggregationOutcome extends OutputFile {
   readonly norm: number;
 }
 
-/** What a worker does of an aggregation: all of it, or one of two parts that go side by side. */
-export interface AggregationTask {
-  readonly job: AggregationJob;
-  readonly what: 'all' | 'combine' | 'verify';
-}
+/**
+ * What a worker does of an aggregation. A round that has parts: everybody takes one after the other (`next`, the number of the next one, in
+ * shared memory), and when all are written one makes the file durable and one finds its name. Another round: `whole`.
+ */
+export type AggregationTask = { readonly job: AggregationJob } & (
+  | { readonly what: 'parts'; readonly verify: boolean; readonly next: SharedArrayBuffer }
+  | { readonly what: 'sync' | 'name' | 'verify' }
+  | { readonly what: 'whole'; readonly verify: boolean }
+);
+
+/** ‖X‖² of every part that a worker combined, by number. */
+export type PartSquares = readonly (readonly [part: number, square: number])[];
 
 /** What comes back from a worker. */
 export type WorkerAnswer<T> =

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { hasParts } from '../../align/parts.js';
 import type { RoundDiagnostics } from '../../align/types.js';
 import { workerUrl } from '../../worker-url.js';
-import type { AggregationJob, AggregationOutcome, AggregationTask, RoundJob } from './aggregation-job.js';
+import type { AggregationJob, AggregationOutcome, RoundJob } from './aggregation-job.js';
+import { combineParts, combineWhole } from './share-round.js';
 import { RightOfWay } from './right-of-way.js';
 import { WarmWorker } from './warm-worker.js';
 
@@ -47,19 +49,11 @@ export class AggregationWorkers {
     this.#rightOfWay.take();
     const worker =
       this.#free.pop() ?? (await new Promise<WarmWorker>((resolve) => this.#waiting.push(resolve)));
-    // Reading updates to see that they are what was accepted takes as long as combining them: where a thread is free, at the same time.
+    // Two threads share a round where another is free.
     const other = job.updates.length > 1 ? this.#free.pop() : undefined;
     try {
-      const task = (what: AggregationTask['what']): AggregationTask => ({ job, what });
-      if (other === undefined) return await worker.run<AggregationOutcome>(task('all'), signal);
-      const [verified, combined] = await Promise.allSettled([
-        other.run<undefined>(task('verify'), signal),
-        worker.run<AggregationOutcome>(task('combine'), signal),
-      ]);
-      // What is damaged may also be the reason why it could not be combined.
-      if (verified.status === 'rejected') throw verified.reason;
-      if (combined.status === 'rejected') throw combined.reason;
-      return combined.value;
+      const shared = hasParts(job) ? combineParts : combineWhole;
+      return await shared(job, signal, worker, other);
     } finally {
       this.#rightOfWay.leave();
       for (const free of other === undefined ? [worker] : [other, worker]) this.#release(free);

@@ -55,8 +55,8 @@ export class OpenFiles {
 }
 
 /** An update, and the version that it began from, are what they were. Throws storage_corrupt. */
-export function requireUpdate({ silo, path, sha256, stale }: JobUpdate): void {
-  requireDigest(path, sha256, `the update of ${silo}`);
+export function requireUpdate({ silo, path, sha256, untouched, stale }: JobUpdate): void {
+  if (untouched !== true) requireDigest(path, sha256, `the update of ${silo}`);
   if (stale) requireDigest(stale.path, stale.sha256, `the version that ${silo} began from`);
 }
 

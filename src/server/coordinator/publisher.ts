@@ -97,7 +97,10 @@ export class Publisher {
   /** The updates of a closed round, combined; the files lie under their hashes when it resolves. */
   async #compute(job: AggregationJob): Promise<Outcome> {
     const { spool, aggregate } = this.#options;
-    const outcome = await aggregate(job, this.#stop.signal);
+    const updates = await Promise.all(
+      job.updates.map(async (update) => ({ ...update, untouched: await spool.untouched(update.sha256) })),
+    );
+    const outcome = await aggregate({ ...job, updates }, this.#stop.signal);
     const { sha256, merge, state } = outcome;
     await spool.adopt(job.outputPath, sha256);
     if (merge) await spool.adopt(job.mergeOutputPath, merge.sha256);

@@ -176,7 +176,7 @@ export class SubmitUpdate {
         );
       this.#checkNorm(checker.norm);
       refuse(submission);
-      await file.publish(spool.pathOf(sha256));
+      await spool.publish(file, sha256);
     } catch (thrown) {
       const truncated = asTruncated(thrown, checker.received, checker.payloadBytes);
       if (CONTINUABLE.has(truncated.code)) await file.suspend();

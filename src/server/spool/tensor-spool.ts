@@ -5,6 +5,7 @@ import { FedrotError } from '../../errors.js';
 import { SHA256 } from '../../name.js';
 import { storageError } from '../store/storage-error.js';
 import { DurableFile, fileSize, publishFile, syncFolder } from './durable-file.js';
+import { WrittenFiles } from './written-files.js';
 
 /** Names an upload, so that a broken one can be continued. All but `sha256` are names that hold no path separator. */
 export interface UploadKey {
@@ -25,6 +26,8 @@ const TEMP_PREFIX = 'temp-';
  *   <folder>/partial/<run>/<round>/<silo>.<sha256>   header and the part of the payload that has come
  */
 export class TensorSpool {
+  readonly #written = new WrittenFiles();
+
   private constructor(readonly folder: string) {}
 
   static async open(folder: string): Promise<TensorSpool> {
@@ -43,6 +46,18 @@ export class TensorSpool {
   pathOf(sha256: string): string {
     if (!SHA256.test(sha256)) throw new FedrotError('internal', `${sha256} is not a SHA-256 in hex`);
     return join(this.folder, `${sha256}.safetensors`);
+  }
+
+  /** A file that was hashed while it was written takes its name. */
+  async publish(file: DurableFile, sha256: string): Promise<void> {
+    const path = this.pathOf(sha256);
+    await file.publish(path);
+    await this.#written.note(path);
+  }
+
+  /** Whether the file of this hash still is what this process published a short while ago: if not, it has to be read to know what it is. */
+  untouched(sha256: string): Promise<boolean> {
+    return this.#written.untouched(this.pathOf(sha256));
   }
 
   /** Bytes of the whole file, undefined where it is not here. */
