@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleWorkers } from './bundle-workers.mjs';
 import { sourceFingerprint, STAMP } from './fingerprint.mjs';
 import { buildWeb } from './web.mjs';
 
@@ -23,6 +24,7 @@ const { status } = spawnSync(
 );
 if (status !== 0) process.exit(1);
 await buildWeb(root, join(next, 'web'));
+await bundleWorkers(root, next);
 
 const entry = join(next, 'cli/main.js');
 if (existsSync(entry)) chmodSync(entry, 0o755);

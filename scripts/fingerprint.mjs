@@ -5,7 +5,13 @@ import { join, relative, sep } from 'node:path';
 
 export const STAMP = 'dist/.fingerprint';
 
-const INPUTS = ['tsconfig.json', 'package.json', 'scripts/build.mjs', 'scripts/web.mjs'];
+const INPUTS = [
+  'tsconfig.json',
+  'package.json',
+  'scripts/build.mjs',
+  'scripts/bundle-workers.mjs',
+  'scripts/web.mjs',
+];
 
 export function sourceFingerprint(root) {
   const hash = createHash('sha256');
