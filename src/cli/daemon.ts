@@ -2,7 +2,6 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { FedrotError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { compactHeap } from './compact-heap.js';
 import type { CliContext } from './context.js';
 import { variable } from './env.js';
 import { endSignals } from './signals.js';
@@ -73,7 +72,6 @@ export async function runDaemon(
   try {
     const daemon = await start();
     try {
-      await compactHeap();
       announce(`${JSON.stringify({ ready: true, pid: process.pid, ...daemon.ready })}\n`, flags, context);
       const reasons: Promise<string>[] = [signals.first];
       if (flags.stopWithStdin === true) reasons.push(stdinEnd());
