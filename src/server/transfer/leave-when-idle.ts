@@ -1,8 +1,13 @@
 import type { Clock } from '../../clock.js';
 import type { Place } from './upload-admission.js';
 
-/** An upload whose next message takes so long gives its place to another: the link is what is slow. */
-const SLOW_MS = 500;
+/**
+ * An upload whose next message takes so long gives its place to another: the link is what is slow (a message of 512 KiB at less than 5 MB/s), and what
+ * comes over it does not pile up here.
+ */
+const SLOW_MS = 100;
+/** A message that has come while this process was busy is seen so long after: then it was not the link. */
+const SEEN_MS = 25;
 
 /** The messages; `place` is left when one does not come in time. */
 export async function* leaveWhenIdle<T>(
@@ -13,10 +18,14 @@ export async function* leaveWhenIdle<T>(
   const iterator = messages[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const cancel = clock.after(SLOW_MS, () => {
-        place.leave();
+      let cancel = clock.after(SLOW_MS, () => {
+        cancel = clock.after(SEEN_MS, () => {
+          place.leave();
+        });
       });
-      const next = await iterator.next().finally(cancel);
+      const next = await iterator.next().finally(() => {
+        cancel();
+      });
       if (next.done === true) return;
       yield next.value;
     }
