@@ -25,6 +25,8 @@ CONDITION = 4e-6
 # AdamW divides by the size of a gradient: where more than this share of the entries moves by more than 1e-4 between PyTorch's own float32
 # and float64 runs, or a loss on the way by more than LOSS, three steps say nothing about anybody else's float32.
 ADAMW, ADAMW_SHARE, LOSS = 1e-4, 0.01, 5e-6
+# The task type with which PEFT trains a task's head in full.
+HEADS = {"sequence-classification": "SEQ_CLS", "token-classification": "TOKEN_CLS"}
 LENGTHS, SEQUENCE = [6, 4, 5], 6
 
 MODELS = {
@@ -65,6 +67,8 @@ def batch_of(task, generator):
         labels = torch.where(mask == 1, ids, -100)
         labels[:, 0] = -100
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    if task == "token-classification":
+        return {"input_ids": ids, "attention_mask": mask, "labels": torch.where(mask == 1, ids % 3, -100)}
     return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1])}
 
 
@@ -152,6 +156,8 @@ def make(out, name, spec, seed):
     folder = out / name
     config = spec["config"]()
     config._attn_implementation = "eager"
+    # The grouped product of experts has no float64.
+    config._experts_implementation = "batched_mm"
     model = spec["model"](config).eval()
     randomize(model, generator)
     batch = batch_of(spec["task"], generator)
@@ -161,7 +167,7 @@ def make(out, name, spec, seed):
         head = adapter == "lora-head"
         lora = peft.LoraConfig(
             r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=spec["targets"],
-            task_type="SEQ_CLS" if head else None)
+            task_type=HEADS[spec["task"]] if head else None)
         wrapped = peft.get_peft_model(copy.deepcopy(model), lora).eval()
         own = torch.Generator().manual_seed(seed + 1)
         with torch.no_grad():
