@@ -72,6 +72,14 @@ def batch_of(task, generator):
     return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1])}
 
 
+def shifts(model, batch):
+    """Whether a language model's loss compares with the next token; the decoders of encoder-decoders take labels that are shifted already."""
+    with torch.no_grad():
+        out = model(**batch)
+    here = torch.nn.functional.cross_entropy(out.logits.flatten(0, 1), batch["labels"].flatten())
+    return not torch.isclose(out.loss, here, rtol=1e-4)
+
+
 def trained(model):
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
@@ -198,6 +206,8 @@ def make(out, name, spec, seed):
     model.save_pretrained(folder / "checkpoint")
     (folder / "expected.json").write_text(json.dumps(scalars, indent=1) + "\n")
     rows = {key: value.tolist() for key, value in batch.items()}
+    if spec["task"] == "causal-lm" and not shifts(model, batch):
+        rows["shift_labels"] = rows["labels"]
     (folder / "batch.json").write_text(json.dumps(rows) + "\n")
     (folder / "meta.json").write_text(json.dumps({"task": spec["task"], "seed": seed}) + "\n")
     return True

@@ -42,13 +42,6 @@ MODELS = {
         ENCODER, pronunciation_vocab_size=V, pronunciation_embed_dim=5, shape_vocab_size=V, shape_embed_dim=5, enable_pronunciation=False,
         enable_shape=False)),
     "layoutlm": tokens("LayoutLM", "LayoutLM", BERT_QV, **dict(ENCODER, max_2d_position_embeddings=8)),
-    "canine": cls("Canine", "Canine", [f"encoder.layer.{i}.attention.self.{n}" for i in (0, 1) for n in BERT_QV], **dict(
-        ENCODER, num_hash_functions=2, num_hash_buckets=8, downsampling_rate=2, upsampling_kernel_size=2, local_transformer_stride=4,
-        type_vocab_size=2)),
-    "perceiver": cls("Perceiver", "Perceiver", ["query", "value"], **dict(
-        vocab_size=V, d_model=H, d_latents=8, num_latents=4, num_blocks=1, num_self_attends_per_block=1, num_self_attention_heads=2,
-        num_cross_attention_heads=2, max_position_embeddings=6, attention_probs_dropout_prob=0.0, num_labels=3)),
-    "yoso": cls("Yoso", "Yoso", BERT_QV, **dict(ENCODER, use_expectation=True, pad_token_id=0)),
     "deberta-v2-conv": cls("DebertaV2", "DebertaV2", ["query_proj", "dense"], **dict(
         ENCODER, relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=4, norm_rel_ebd="layer_norm", conv_kernel_size=3,
         conv_act="gelu", pad_token_id=0)),
@@ -57,9 +50,6 @@ MODELS = {
     "modernbert-tokens": tokens("ModernBert", "ModernBert", ["Wqkv", "Wi"], **dict(
         COMMON, pad_token_id=0, local_attention=4, global_attn_every_n_layers=2, num_labels=3, attention_dropout=0.0, mlp_dropout=0.0,
         embedding_dropout=0.0, classifier_dropout=0.0)),
-    "t5-classifier": cls("T5", "T5", ["q", "v"], **dict(
-        vocab_size=V, d_model=H, d_kv=4, d_ff=20, num_layers=2, num_heads=HEADS, dropout_rate=0.0, num_labels=3, eos_token_id=1,
-        decoder_start_token_id=0, relative_attention_num_buckets=6, relative_attention_max_distance=8)),
     "umt5": tokens("UMT5", "UMT5", ["q", "v"], **dict(
         vocab_size=V, d_model=H, d_kv=4, d_ff=20, num_layers=2, num_heads=HEADS, dropout_rate=0.0, num_labels=3,
         relative_attention_num_buckets=6, relative_attention_max_distance=8)),
@@ -79,9 +69,6 @@ MODELS = {
         use_learned_position_embeddings=False, layernorm_embedding=True, pad_token_id=0, bos_token_id=1, eos_token_id=2)),
     "gpt-neox-japanese": lm("GPTNeoXJapanese", ["query_key_value"], **dict(
         DECODER, intermediate_multiple_size=2, hidden_dropout=0.0, attention_dropout=0.0)),
-    "modernbert-decoder": lm("ModernBertDecoder", QV, **dict(
-        DECODER, local_attention=4, layer_types=["sliding_attention", "full_attention"], attention_dropout=0.0, mlp_dropout=0.0,
-        embedding_dropout=0.0)),
     "helium": lm("Helium", QV, **dict(GROUPED, head_dim=4)),
     "gemma": lm("Gemma", QV, **dict(GROUPED, head_dim=4)),
     "gemma3": lm("Gemma3", QV, config="Gemma3Text", **dict(
@@ -89,7 +76,6 @@ MODELS = {
     "gemma3n": lm("Gemma3n", QV, config="Gemma3nText", **dict(
         GROUPED, head_dim=4, sliding_window=3, layer_types=["sliding_attention", "full_attention"], vocab_size_per_layer_input=V,
         hidden_size_per_layer_input=4, altup_num_inputs=2, laurel_rank=2, num_kv_shared_layers=0, activation_sparsity_pattern=[0.5, 0.0])),
-    "vaultgemma": lm("VaultGemma", QV, **dict(GROUPED, head_dim=4, sliding_window=3, query_pre_attn_scalar=4)),
     "mistral": lm("Mistral", QV, **dict(GROUPED, sliding_window=3)),
     "ministral": lm("Ministral", QV, **dict(GROUPED, sliding_window=3, head_dim=4)),
     "qwen2": lm("Qwen2", QV, **dict(GROUPED)),

@@ -30,16 +30,17 @@ function number(node: Node, name: string, otherwise: number): number {
 
 /** op(A) · op(B); the ranks of operands that are transposed come from the test itself, as attributes test_rank_a and _b. */
 function product(builder: GraphBuilder, node: Node, a: string, b: string): string {
-  const turn = (value: string, wanted: boolean): string => {
-    const rank = number(node, value === a ? 'test_rank_a' : 'test_rank_b', 2);
-    const perm = Array.from({ length: rank }, (_, i) => i);
-    const swapped = [...perm.slice(0, -2), rank - 1, rank - 2];
-    return wanted ? builder.op('Transpose', [value], { perm: ints(swapped) }) : value;
+  const turn = (value: string, side: 'A' | 'B'): string => {
+    const rank = number(node, `test_rank_${side.toLowerCase()}`, 2);
+    const axes = Array.from({ length: rank }, (_, i) => i);
+    // transBatch: the first dimension goes to where the rows are.
+    const moved = number(node, `transBatch${side}`, 0) === 1 ? [...axes.slice(1, -1), 0, rank - 1] : axes;
+    const last = moved.slice(-2);
+    if (number(node, `trans${side}`, 0) === 1) last.reverse();
+    const perm = [...moved.slice(0, -2), ...last];
+    return perm.join() === axes.join() ? value : builder.op('Transpose', [value], { perm: ints(perm) });
   };
-  return builder.op('MatMul', [
-    turn(a, number(node, 'transA', 0) === 1),
-    turn(b, number(node, 'transB', 0) === 1),
-  ]);
+  return builder.op('MatMul', [turn(a, 'A'), turn(b, 'B')]);
 }
 
 /** (eˣ ± e⁻ˣ) / 2 */
