@@ -9,6 +9,7 @@ Random weights of this script's own; float64 arithmetic, stored as float32. Vers
 
 import copy
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -27,7 +28,9 @@ CONDITION = 4e-6
 ADAMW, ADAMW_SHARE, LOSS = 1e-4, 0.01, 5e-6
 # The task type with which PEFT trains a task's head in full.
 HEADS = {"sequence-classification": "SEQ_CLS", "token-classification": "TOKEN_CLS"}
-LENGTHS, SEQUENCE = [6, 4, 5], 6
+# Tokens of each row; others are tried with LENGTHS='[5]' in the environment.
+LENGTHS = json.loads(os.environ.get("LENGTHS", "[6, 4, 5]"))
+SEQUENCE = max(LENGTHS)
 
 MODELS = {
     "bert": {
@@ -69,7 +72,7 @@ def batch_of(task, generator):
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
     if task == "token-classification":
         return {"input_ids": ids, "attention_mask": mask, "labels": torch.where(mask == 1, ids % 3, -100)}
-    return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1])}
+    return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1] * len(LENGTHS))[: len(LENGTHS)]}
 
 
 def shifts(model, batch):

@@ -215,8 +215,8 @@ def export_all(model, batch, folder):
     names = ["input_ids", "attention_mask"]
     written = []
     for file, (dynamo, opset, dynamic) in EXPORTS.items():
-        rows, length = (2, SEQUENCE - 1) if dynamic else batch["input_ids"].shape
-        args = tuple(batch[name][:rows, :length].contiguous() for name in names)
+        rows, length = (2, 5 if SEQUENCE != 5 else 4) if dynamic else batch["input_ids"].shape
+        args = tuple(batch[name].tile(2, 5)[:rows, :length].contiguous() for name in names)
         path = folder / file
         try:
             if dynamo:
