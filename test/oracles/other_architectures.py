@@ -53,6 +53,10 @@ MODELS = {
     "umt5": tokens("UMT5", "UMT5", ["q", "v"], **dict(
         vocab_size=V, d_model=H, d_kv=4, d_ff=20, num_layers=2, num_heads=HEADS, dropout_rate=0.0, num_labels=3,
         relative_attention_num_buckets=6, relative_attention_max_distance=8)),
+    # As few positions as the text has.
+    "bert-short": cls("Bert", "Bert", BERT_QV, **dict(ENCODER, max_position_embeddings=6)),
+    "gpt2-short": lm("GPT2", ["c_attn"], model="GPT2LMHeadModel", **dict(
+        vocab_size=V, n_embd=H, n_layer=2, n_head=HEADS, n_positions=6, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)),
     # Decoders
     "bert-generation": lm("BertGeneration", BERT_QV, model="BertGenerationDecoder", **dict(
         ENCODER, is_decoder=True, pad_token_id=0)),
