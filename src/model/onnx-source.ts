@@ -114,7 +114,7 @@ async function asItIs<T>({ model, file }: OnnxInput, read: () => Promise<T>): Pr
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof FedrotError) || !error.message.startsWith("ONNX Runtime: ")) throw error;
+    if (!(error instanceof FedrotError) || !error.message.startsWith('ONNX Runtime: ')) throw error;
     throw new FedrotError(
       error.code,
       `${file} (opset ${model.opsets.get('') ?? 1}): does not run as it was exported; try torch.onnx's other exporter (dynamo=True), or a newer opset. ${error.message}`,

@@ -112,10 +112,11 @@ export function exportedAs(
   return leavesOut(own, checkpoint) || leavesOut(checkpoint, own) ? checkpoint : own;
 }
 
-/** Whether the first name is the second without some of its parts. */
+/** Whether the first name is the second without some of its parts; a module's second call is `query_1` in the older exporter's scopes. */
 function leavesOut(shorter: string, longer: string): boolean {
-  const parts = shorter.split('.');
+  const plain = (name: string): string[] => name.replace(/_\d+$/, '').split('.');
+  const parts = plain(shorter);
   let at = 0;
-  for (const part of longer.split('.')) if (part === parts[at]) at++;
+  for (const part of plain(longer)) if (part === parts[at]) at++;
   return at === parts.length;
 }

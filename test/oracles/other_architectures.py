@@ -94,8 +94,6 @@ MODELS = {
     "doge": lm("Doge", QV, **GROUPED),
     "cwm": lm("Cwm", QV, **dict(GROUPED, head_dim=4, sliding_window=3)),
     "jais2": lm("Jais2", QV, **dict(GROUPED, head_dim=4)),
-    "minicpm3": lm("MiniCPM3", ["q_b_proj", "kv_b_proj"], **dict(
-        DECODER, num_key_value_heads=3, q_lora_rank=5, kv_lora_rank=6, qk_nope_head_dim=4, qk_rope_head_dim=4, v_head_dim=4)),
     "llama-rope": lm("Llama", QV, **dict(
         DECODER, num_key_value_heads=3, attention_bias=True, mlp_bias=True,
         rope_parameters={"rope_type": "llama3", "rope_theta": 10000.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -131,12 +129,6 @@ MODELS = {
     "mamba2": lm("Mamba2", ["in_proj"], **dict(
         vocab_size=V, hidden_size=H, state_size=4, num_hidden_layers=2, expand=2, conv_kernel=3, head_dim=4, num_heads=6, n_groups=1,
         chunk_size=4, pad_token_id=0)),
-    "falcon-mamba": lm("FalconMamba", ["in_proj", "x_proj"], **dict(
-        vocab_size=V, hidden_size=H, state_size=4, num_hidden_layers=1, expand=2, conv_kernel=3, time_step_rank=3, pad_token_id=0)),
-    "rwkv": lm("Rwkv", ["key", "value"], **dict(
-        vocab_size=V, hidden_size=H, num_hidden_layers=2, attention_hidden_size=H, intermediate_size=20, context_length=16)),
-    "recurrent-gemma": lm("RecurrentGemma", ["q_proj", "linear_x"], **dict(
-        GROUPED, lru_width=12, attention_window_size=4, conv1d_width=3, block_types=["recurrent", "attention"])),
     "qwen3-next": lm("Qwen3Next", ["q_proj", "out_proj"], **dict(
         GROUPED, head_dim=4, linear_num_key_heads=1, linear_num_value_heads=2, linear_key_head_dim=4, linear_value_head_dim=4,
         linear_conv_kernel_dim=3, num_experts=2, num_experts_per_tok=1, moe_intermediate_size=8, shared_expert_intermediate_size=8,

@@ -203,13 +203,14 @@ describe('names of an export that wraps the model', () => {
     expect(names).toEqual(['bert.pooler', 'bert.0.attn.o_proj']);
   });
 
-  it("are the checkpoint's where the exporter left a container out, or noted the module around", () => {
+  it("are the checkpoint's where the exporter left a container out, noted the module around, or counted calls", () => {
     const names = named({
       'bert.pooler': 'bert.pooler',
       'bert.en.dense': 'bert.adapters.en.dense',
       'bert.mlp': 'bert.mlp.up',
+      'bert.0.query_proj_1': 'bert.0.query_proj',
     });
-    expect(names).toEqual(['bert.pooler', 'bert.adapters.en.dense', 'bert.mlp.up']);
+    expect(names).toEqual(['bert.pooler', 'bert.adapters.en.dense', 'bert.mlp.up', 'bert.0.query_proj']);
   });
 
   it("are the checkpoint's where no name of both agrees", () => {
