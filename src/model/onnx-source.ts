@@ -79,7 +79,7 @@ async function importOnnx(
       'option_invalid',
       'pooling: an ONNX export pools as it was exported; leave pooling out, or make the bundle from the checkpoint',
     );
-  const readable = await readForTraining(folder, file);
+  const readable = await asItIs(input, () => readForTraining(folder, file));
   const output = logitsOf(model).name;
   const found = await modulesOf(model, folder, options.checkpoint);
   if (found.length === 0)
@@ -88,7 +88,7 @@ async function importOnnx(
     readable,
     found.map(({ weight }) => weight.initializer),
   );
-  const dims = (await probeTypes(readable, folder)).dims(output);
+  const dims = (await asItIs(input, () => probeTypes(readable, folder))).dims(output);
   const outputs = dims[dims.length - 1];
   if (typeof outputs !== 'number')
     throw new FedrotError('model_unsupported', `${file}: the last dimension of "${output}" is not fixed`);
@@ -107,6 +107,20 @@ async function importOnnx(
     maxTokens: options.maxTokens ?? longest(config, file),
     vocabulary: vocabularyOf(model, config),
   };
+}
+
+/** Exporters write files that ONNX Runtime cannot run (torch's older one: Cohere with grouped heads): said with opset and remedy. */
+async function asItIs<T>({ model, file }: OnnxInput, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof FedrotError) || !error.message.startsWith('ONNX Runtime: ')) throw error;
+    throw new FedrotError(
+      error.code,
+      `${file} (opset ${model.opsets.get('') ?? 1}): does not run as it was exported; try torch.onnx's other exporter (dynamo=True), or a newer opset. ${error.message}`,
+      { cause: error },
+    );
+  }
 }
 
 async function modulesOf(

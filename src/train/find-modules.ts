@@ -1,6 +1,6 @@
 import type { Model, Node, TensorValue } from './ir/graph.js';
-import { matchReference, type ReferenceWeights } from './match-weights.js';
-import { nameFromGraph, type NameSource } from './module-names.js';
+import { matchReference, type ReferenceWeights, type WeightMatch } from './match-weights.js';
+import { exportedAs, nameFromGraph, unwrapped, wrapperOf, type NameSource } from './module-names.js';
 import type { AdaptableModule, DenseModule } from './modules.js';
 import { matrixDims, numberOf, readersOf, usesOfWeight, type OtherUse } from './weight-uses.js';
 
@@ -38,15 +38,26 @@ interface Linear {
 
 /**
  * Every linear layer of a model as read by normalizeModel (before compound operators are written out): products of activations with a
- * matrix among the initializers. Names are, in this order: the checkpoint's, by comparing numbers with `reference`; the exporter's scope
- * (node metadata of torch.onnx's dynamo exporter, node names of the older one); the initializer's or its bias's name; made up from
- * the initializer's name. In order of the graph; names are unique.
+ * matrix among the initializers. Names are, in this order: the checkpoint's, by comparing numbers with `reference`, unless the model that was
+ * exported calls its modules otherwise than its checkpoint (exportedAs); the exporter's scope (node metadata of torch.onnx's dynamo exporter, node names of the older
+ * one); the initializer's or its bias's name; made up from the initializer's name. In order of the graph; names are unique.
  */
 export function findModules(model: Model, options: FindOptions = {}): FoundModule[] {
   const found: FoundModule[] = [];
   const taken = new Set<string>();
-  for (const linear of linears(model))
-    for (const module of namedModules(linear, options)) {
+  const { folder, reference } = options;
+  const all = [...linears(model)].map((linear) => ({
+    linear,
+    graph: nameFromGraph(linear),
+    matches: reference === undefined ? [] : matchReference(linear, reference, folder),
+  }));
+  const wrapper = wrapperOf(
+    all.flatMap(({ graph, matches: [match] }) =>
+      match === undefined ? [] : [{ graph: graph.name, checkpoint: match.name }],
+    ),
+  );
+  for (const each of all)
+    for (const module of namedModules(each, wrapper)) {
       let { name } = module;
       for (let i = 2; taken.has(name); i++) name = `${module.name}_${i}`;
       taken.add(name);
@@ -72,24 +83,33 @@ export function asDense(module: FoundModule): DenseModule | undefined {
   return { name, tensors: [matrix, ...vector] };
 }
 
-function namedModules(linear: Linear, { folder, reference }: FindOptions): FoundModule[] {
+interface Named {
+  readonly linear: Linear;
+  readonly graph: { readonly name: string; readonly source: NameSource };
+  readonly matches: readonly WeightMatch[];
+}
+
+function namedModules({ linear, graph, matches }: Named, wrapper: string | undefined): FoundModule[] {
   const { initializer, layout, bias, nodes, parts } = linear;
-  const shared = { nodes: nodes.map(({ name }) => name) };
-  const matched = reference === undefined ? [] : matchReference(linear, reference, folder);
-  if (matched.length > 0)
-    return matched.map(({ name, out, first }): FoundModule => {
+  const shared = { nodes: nodes.map((node) => node.name) };
+  if (matches.length > 0)
+    return matches.map(({ name, out, first }): FoundModule => {
       const whole = out === linear.out;
+      // The head of a model whose embedding is tied is no module of the checkpoint's own; the graph may know its name.
+      const tied = linear.tied && graph.source !== 'made up' ? unwrapped(graph.name, wrapper) : undefined;
+      const own = tied ?? (whole ? exportedAs(graph, name, wrapper) : name);
       return {
         ...shared,
-        name: linear.tied ? (tiedName(linear) ?? name) : name,
+        name: own,
         in: linear.in,
         out,
         weight: { initializer, layout, ...(whole ? {} : { firstOutput: first }) },
         ...(whole && bias !== undefined ? { bias } : {}),
-        namedBy: 'values',
+        namedBy: own === name ? 'values' : graph.source,
       };
     });
-  const { name, source } = nameFromGraph(linear);
+  const { source } = graph;
+  const name = unwrapped(graph.name, wrapper);
   if (parts === undefined)
     return [
       {
@@ -108,12 +128,6 @@ function namedModules(linear: Linear, { folder, reference }: FindOptions): Found
     first += out;
     return { ...shared, name: `${name}.${suffix}`, in: linear.in, out, weight, namedBy: source };
   });
-}
-
-/** The head of a model whose embedding is tied is no module of the checkpoint's own; the graph may know its name. */
-function tiedName(linear: Linear): string | undefined {
-  const { name, source } = nameFromGraph(linear);
-  return source === 'made up' ? undefined : name;
 }
 
 function* linears(model: Model): Generator<Linear> {

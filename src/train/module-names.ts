@@ -23,11 +23,18 @@ function fromMetadata({ node }: Nameable): string | undefined {
   return name === '' ? undefined : name;
 }
 
-/** torch.onnx's older exporter names nodes by module and op: `/bert/encoder/layer.0/attention/self/query/MatMul`. */
+const PRODUCT = /^(MatMul|Gemm)(_\d+)?$/;
+
+/**
+ * torch.onnx's older exporter names nodes by module and op: `/bert/encoder/layer.0/attention/self/query/MatMul`; ONNX Runtime puts what it
+ * fused behind that.
+ */
 function fromScope({ node }: Nameable): string | undefined {
   for (const path of [node.name, ...node.outputs]) {
     const parts = path.split('/');
-    if (parts.length > 2 && parts[0] === '') return parts.slice(1, -1).join('.');
+    if (parts.length <= 2 || parts[0] !== '') continue;
+    const product = parts.findIndex((part, i) => i > 1 && PRODUCT.test(part));
+    return parts.slice(1, product > 0 ? product : -1).join('.');
   }
   return undefined;
 }
@@ -65,4 +72,51 @@ export function nameFromGraph(module: Nameable): { readonly name: string; readon
     if (name !== undefined && name !== '') return { name, source };
   }
   return { name: madeUp(module.initializer), source: 'made up' };
+}
+
+interface TwoNames {
+  readonly graph: string;
+  readonly checkpoint: string;
+}
+
+/**
+ * What stands before every name where the exported module wraps the model (`inner.` of `inner.bert.pooler.dense`), found by the modules
+ * that graph and checkpoint call the same behind it; the most frequent where they differ, undefined where there are none.
+ */
+export function wrapperOf(modules: readonly TwoNames[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const { graph, checkpoint } of modules) {
+    if (graph !== checkpoint && !graph.endsWith(`.${checkpoint}`)) continue;
+    const wrapper = graph.slice(0, graph.length - checkpoint.length);
+    counts.set(wrapper, (counts.get(wrapper) ?? 0) + 1);
+  }
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+export function unwrapped(name: string, wrapper = ''): string {
+  return name.startsWith(wrapper) ? name.slice(wrapper.length) : name;
+}
+
+/**
+ * A module's name in the model that was exported, which is the one that PEFT meets: transformers renames modules between checkpoint and
+ * model (NomicBERT's `attn.out_proj` is `self_attn.o_proj`). The checkpoint's counts where the graph's has the same parts and more, or only some of
+ * them: exporters leave out containers, and note the module around a function.
+ */
+export function exportedAs(
+  { name, source }: { readonly name: string; readonly source: NameSource },
+  checkpoint: string,
+  wrapper: string | undefined,
+): string {
+  if (wrapper === undefined || !name.startsWith(wrapper) || source === 'made up') return checkpoint;
+  const own = unwrapped(name, wrapper);
+  return leavesOut(own, checkpoint) || leavesOut(checkpoint, own) ? checkpoint : own;
+}
+
+/** Whether the first name is the second without some of its parts; a module's second call is `query_1` in the older exporter's scopes. */
+function leavesOut(shorter: string, longer: string): boolean {
+  const plain = (name: string): string[] => name.replace(/_\d+$/, '').split('.');
+  const parts = plain(shorter);
+  let at = 0;
+  for (const part of plain(longer)) if (part === parts[at]) at++;
+  return at === parts.length;
 }

@@ -170,6 +170,33 @@ describe('an export that cannot be trained is refused when its bundle is made, a
     expect((await readdir(folder)).sort()).toEqual(['model.onnx', 'tokenizer.json']);
   });
 
+  it('an export that ONNX Runtime itself cannot run', async () => {
+    folder = await onnxFixture({
+      between: (builder, x) => {
+        const heads = builder.op(
+          'Concat',
+          [
+            builder.op('Slice', [
+              builder.op('Shape', [x]),
+              builder.constant(int64Vector([0])),
+              builder.constant(int64Vector([2])),
+            ]),
+            builder.constant(int64Vector([3, 4])),
+          ],
+          { axis: int(0) },
+        );
+        return builder.op('Reshape', [builder.op('Reshape', [x, heads]), builder.op('Shape', [x])]);
+      },
+    });
+    await expect(bundleOf(folder, { labels: ['ham', 'spam'] })).rejects.toMatchObject({
+      code: 'model_unsupported',
+      message: expect.stringMatching(
+        /^model.onnx \(opset 18\): does not run as it was exported; .*Reshape/,
+      ) as string,
+    });
+    expect((await readdir(folder)).sort()).toEqual(['model.onnx', 'tokenizer.json']);
+  });
+
   it('does not mind such a node beside the path of the gradient', async () => {
     folder = await onnxFixture({
       between: (builder, x) => {

@@ -9,6 +9,7 @@ Random weights of this script's own; float64 arithmetic, stored as float32. Vers
 
 import copy
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -25,7 +26,11 @@ CONDITION = 4e-6
 # AdamW divides by the size of a gradient: where more than this share of the entries moves by more than 1e-4 between PyTorch's own float32
 # and float64 runs, or a loss on the way by more than LOSS, three steps say nothing about anybody else's float32.
 ADAMW, ADAMW_SHARE, LOSS = 1e-4, 0.01, 5e-6
-LENGTHS, SEQUENCE = [6, 4, 5], 6
+# The task type with which PEFT trains a task's head in full.
+HEADS = {"sequence-classification": "SEQ_CLS", "token-classification": "TOKEN_CLS"}
+# Tokens of each row; others are tried with LENGTHS='[5]' in the environment.
+LENGTHS = json.loads(os.environ.get("LENGTHS", "[6, 4, 5]"))
+SEQUENCE = max(LENGTHS)
 
 MODELS = {
     "bert": {
@@ -65,7 +70,17 @@ def batch_of(task, generator):
         labels = torch.where(mask == 1, ids, -100)
         labels[:, 0] = -100
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-    return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1])}
+    if task == "token-classification":
+        return {"input_ids": ids, "attention_mask": mask, "labels": torch.where(mask == 1, ids % 3, -100)}
+    return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([2, 0, 1] * len(LENGTHS))[: len(LENGTHS)]}
+
+
+def shifts(model, batch):
+    """Whether a language model's loss compares with the next token; the decoders of encoder-decoders take labels that are shifted already."""
+    with torch.no_grad():
+        out = model(**batch)
+    here = torch.nn.functional.cross_entropy(out.logits.flatten(0, 1), batch["labels"].flatten())
+    return not torch.isclose(out.loss, here, rtol=1e-4)
 
 
 def trained(model):
@@ -152,6 +167,8 @@ def make(out, name, spec, seed):
     folder = out / name
     config = spec["config"]()
     config._attn_implementation = "eager"
+    # The grouped product of experts has no float64.
+    config._experts_implementation = "batched_mm"
     model = spec["model"](config).eval()
     randomize(model, generator)
     batch = batch_of(spec["task"], generator)
@@ -161,7 +178,7 @@ def make(out, name, spec, seed):
         head = adapter == "lora-head"
         lora = peft.LoraConfig(
             r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=spec["targets"],
-            task_type="SEQ_CLS" if head else None)
+            task_type=HEADS[spec["task"]] if head else None)
         wrapped = peft.get_peft_model(copy.deepcopy(model), lora).eval()
         own = torch.Generator().manual_seed(seed + 1)
         with torch.no_grad():
@@ -192,6 +209,8 @@ def make(out, name, spec, seed):
     model.save_pretrained(folder / "checkpoint")
     (folder / "expected.json").write_text(json.dumps(scalars, indent=1) + "\n")
     rows = {key: value.tolist() for key, value in batch.items()}
+    if spec["task"] == "causal-lm" and not shifts(model, batch):
+        rows["shift_labels"] = rows["labels"]
     (folder / "batch.json").write_text(json.dumps(rows) + "\n")
     (folder / "meta.json").write_text(json.dumps({"task": spec["task"], "seed": seed}) + "\n")
     return True

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 import transformers as hf
 from make_golden import SEQUENCE, make
+from other_architectures import MODELS as OTHER
 
 H, HEADS, VOCABULARY = 12, 3, 23
 COMMON = dict(vocab_size=VOCABULARY, hidden_size=H, num_hidden_layers=2, num_attention_heads=HEADS, max_position_embeddings=16)
@@ -126,19 +127,15 @@ MODELS = {
              ["query", "value"]),
     "big-bird": ("cls", lambda: hf.BigBirdConfig(**dict(ENCODER, attention_type="original_full")), hf.BigBirdForSequenceClassification,
                  ["query", "value"]),
-    "ibert": ("cls", lambda: hf.IBertConfig(**dict(ENCODER, quant_mode=False)), hf.IBertForSequenceClassification, ["query", "value"]),
-    "flaubert": ("cls", lambda: hf.FlaubertConfig(
-        vocab_size=VOCABULARY, emb_dim=12, n_layers=2, n_heads=3, dropout=0.0, attention_dropout=0.0, max_position_embeddings=16,
-        num_labels=3, pre_norm=True), hf.FlaubertForSequenceClassification, ["q_lin", "v_lin"]),
     "xlnet": ("cls", lambda: hf.XLNetConfig(
         vocab_size=VOCABULARY, d_model=H, n_layer=2, n_head=HEADS, d_inner=20, dropout=0.0, summary_last_dropout=0.0, num_labels=3),
         hf.XLNetForSequenceClassification, ["layer_1", "layer_2"]),
-    "t5": ("cls", lambda: hf.T5Config(
+    "t5": ("tokens", lambda: hf.T5Config(
         vocab_size=VOCABULARY, d_model=H, d_kv=4, d_ff=20, num_layers=2, num_heads=HEADS, dropout_rate=0.0, num_labels=3, eos_token_id=1,
         relative_attention_num_buckets=6, relative_attention_max_distance=8, feed_forward_proj="gated-gelu"),
         hf.T5ForTokenClassification, ["q", "v"]),
     "nomic-bert": ("cls", lambda: hf.NomicBertConfig(**ENCODER), hf.NomicBertForSequenceClassification, ["q_proj", "v_proj"]),
-    "eurobert": ("cls", lambda: hf.EuroBertConfig(**DECODER, num_labels=3, num_key_value_heads=1), hf.EuroBertForSequenceClassification,
+    "eurobert": ("cls", lambda: hf.EuroBertConfig(**dict(DECODER, pad_token_id=0, num_labels=3, num_key_value_heads=1)), hf.EuroBertForSequenceClassification,
                  ["q_proj", "v_proj"]),
     "smollm3": ("lm", lambda: hf.SmolLM3Config(**dict(DECODER, pad_token_id=0, num_key_value_heads=1, no_rope_layers=[1, 0])),
                 hf.SmolLM3ForCausalLM, ["q_proj", "v_proj"]),
@@ -174,6 +171,8 @@ MODELS = {
         DECODER, num_key_value_heads=1, head_dim=4, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=8)),
         hf.Qwen3MoeForCausalLM, ["q_proj", "v_proj"]),
 }
+
+TASKS = {"lm": "causal-lm", "cls": "sequence-classification", "tokens": "token-classification"}
 
 # Written a second time, as ONNX Runtime optimizes them.
 OPTIMIZED = ["model.onnx", "model-legacy17.onnx"]
@@ -216,8 +215,8 @@ def export_all(model, batch, folder):
     names = ["input_ids", "attention_mask"]
     written = []
     for file, (dynamo, opset, dynamic) in EXPORTS.items():
-        rows, length = (2, SEQUENCE - 1) if dynamic else batch["input_ids"].shape
-        args = tuple(batch[name][:rows, :length].contiguous() for name in names)
+        rows, length = (2, 5 if SEQUENCE != 5 else 4) if dynamic else batch["input_ids"].shape
+        args = tuple(batch[name].tile(2, 5)[:rows, :length].contiguous() for name in names)
         path = folder / file
         try:
             if dynamo:
@@ -270,11 +269,11 @@ def main():
         out, wanted = asked["out"], asked["names"]
     # Exporters print what they do; standard output is for the answer.
     answer, sys.stdout = sys.stdout, sys.stderr
-    for index, (name, (task, config, model, targets)) in enumerate(MODELS.items()):
+    for index, (name, (task, config, model, targets)) in enumerate((MODELS | OTHER).items()):
         if wanted and name not in wanted:
             continue
         spec = {
-            "task": "causal-lm" if task == "lm" else "sequence-classification",
+            "task": TASKS[task],
             "config": config, "model": model, "targets": targets, "export": export_all,
         }
         try:

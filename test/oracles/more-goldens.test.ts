@@ -7,7 +7,7 @@ import { peftMissing, pythonHas, runPython } from '../support/python.js';
 import { repoPath } from '../support/repo.js';
 
 /** Architectures that neither the importer nor the golden data know; make_more_goldens.py has more. */
-const NAMES = ['albert', 'gpt-neox'];
+const NAMES = ['albert', 'gpt-neox', 'qwen3-moe'];
 
 interface Row {
   readonly folder: string;

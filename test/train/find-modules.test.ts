@@ -169,6 +169,70 @@ describe('names', () => {
   });
 });
 
+describe('names of an export that wraps the model', () => {
+  const WRAPPER = 'inner.';
+
+  /** Linear layers with weights of their own, noted by the dynamo exporter as modules of these names, and their checkpoint's names. */
+  function named(modules: Record<string, string | undefined>): string[] {
+    const tensors: Record<string, readonly [readonly number[], Float32Array]> = {};
+    const model = modelOf((builder) => {
+      for (const [i, [graph, checkpoint]] of Object.entries(modules).entries()) {
+        const values = numbers(50 + i, [6, 4]);
+        if (checkpoint !== undefined) tensors[`${checkpoint}.weight`] = [[6, 4], values];
+        builder.append({
+          op: 'Gemm',
+          domain: '',
+          name: `node_${i}`,
+          inputs: ['x', builder.initializer(`val_${i}`, floatTensor([6, 4], values))],
+          outputs: [`y_${i}`],
+          attributes: { transB: int(1) },
+          metadata: { 'pkg.torch.onnx.name_scopes': `['', '${WRAPPER}${graph}', 'linear']` },
+        });
+      }
+    });
+    return findModules(model, { reference: referenceOf(tensors) }).map(({ name }) => name);
+  }
+
+  it("are the model's: the wrapper goes where the checkpoint shows it", () => {
+    const names = named({ 'bert.pooler': 'bert.pooler', 'bert.0.q_proj': undefined });
+    expect(names).toEqual(['bert.pooler', 'bert.0.q_proj']);
+  });
+
+  it("are the exported model's where its checkpoint calls modules otherwise", () => {
+    const names = named({ 'bert.pooler': 'bert.pooler', 'bert.0.attn.o_proj': 'bert.encoder.0.out_proj' });
+    expect(names).toEqual(['bert.pooler', 'bert.0.attn.o_proj']);
+  });
+
+  it("are the checkpoint's where the exporter left a container out, noted the module around, or counted calls", () => {
+    const names = named({
+      'bert.pooler': 'bert.pooler',
+      'bert.en.dense': 'bert.adapters.en.dense',
+      'bert.mlp': 'bert.mlp.up',
+      'bert.0.query_proj_1': 'bert.0.query_proj',
+    });
+    expect(names).toEqual(['bert.pooler', 'bert.adapters.en.dense', 'bert.mlp.up', 'bert.0.query_proj']);
+  });
+
+  it("are the checkpoint's where no name of both agrees", () => {
+    expect(named({ 'x.q': 'bert.query', 'x.k': undefined })).toEqual(['bert.query', 'inner.x.k']);
+  });
+});
+
+it("takes a module's name from before the product, whatever ONNX Runtime put behind it", () => {
+  const model = modelOf((builder) => {
+    const weight = builder.initializer('onnx::MatMul_9', floatTensor([4, 6], numbers(1, [4, 6])));
+    builder.append({
+      op: 'FusedMatMul',
+      domain: 'com.microsoft',
+      name: '/lm_head/MatMul/MatMulScaleFusion/',
+      inputs: ['x', weight],
+      outputs: ['y'],
+      attributes: {},
+    });
+  });
+  expect(findModules(model).map(({ name }) => name)).toEqual(['lm_head']);
+});
+
 const FOLDERS = ['bert', 'roberta', 'distilbert', 'gpt2', 'llama', 'qwen2', 'qwen3', 'mistral'];
 const FILES = [
   'model.onnx',

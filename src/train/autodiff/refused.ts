@@ -11,7 +11,6 @@ export const REFUSED: ReadonlyMap<string, string> = new Map(
       'sequences of tensors are not differentiated; torch.onnx with dynamo=True writes none',
     '::SequenceConstruct':
       'sequences of tensors are not differentiated; torch.onnx with dynamo=True writes none',
-    '::TopK': 'a choice of experts or tokens has no gradient of its own',
     '::QuantizeLinear': 'rounding has no gradient; train the model before it is quantized',
     '::DynamicQuantizeLinear': 'rounding has no gradient; train the model before it is quantized',
     '::MatMulInteger': 'integer products round their input; quantize weights only (MatMulNBits)',

@@ -15,10 +15,12 @@ import { scatterRules } from './rules/scatter.js';
 import { shapeRules } from './rules/shape.js';
 import { sliceRules } from './rules/slice.js';
 import { softmaxRules } from './rules/softmax.js';
+import { trigonometricRules } from './rules/trigonometric.js';
 
 /** Everything that can be differentiated. */
 export const RULES: readonly OpRule[] = [
   ...elementwiseRules,
+  ...trigonometricRules,
   ...activationRules,
   ...reduceRules,
   ...matmulRules,

@@ -46,7 +46,30 @@ function refuseSequences({ graph, opsets }: Model): void {
  */
 export async function probeTypes(model: Model, folder?: string): Promise<ValueTypes> {
   refuseSequences(model);
+  return atSizes(model, (sizes) => typesAt(model, sizes, folder));
+}
+
+type Sizes = ReadonlyMap<string, readonly [number, number]>;
+
+/**
+ * What `probe` finds at the sizes of the named dimensions. A model that does not run at them (a table of 8 positions and a sequence of 11)
+ * is tried at the same sizes the other way round; where that does not run either, the first error is thrown.
+ */
+async function atSizes<T>(model: Model, probe: (sizes: Sizes) => Promise<T>): Promise<T> {
   const sizes = assignSizes(model.graph.inputs);
+  try {
+    return await probe(sizes);
+  } catch (error) {
+    const names = [...sizes.keys()];
+    if (names.length < 2) throw error;
+    const turned = new Map([...sizes.values()].reverse().map((pair, i) => [names[i] ?? '', pair] as const));
+    return await probe(turned).catch(() => {
+      throw error;
+    });
+  }
+}
+
+async function typesAt(model: Model, sizes: Sizes, folder?: string): Promise<ValueTypes> {
   const first = await probeOnce(model, (name) => sizes.get(name)?.[0] ?? 1, folder);
   const second = await probeOnce(model, (name) => sizes.get(name)?.[1] ?? 1, folder);
   const known = new Map<string, { type: ElementType; dims: readonly Extent[] }>();
@@ -136,13 +159,14 @@ export async function probeValues(
   values: readonly string[],
   folder?: string,
 ): Promise<Record<string, RuntimeTensor>[]> {
-  const sizes = assignSizes(model.graph.inputs);
-  const results: Record<string, RuntimeTensor>[] = [];
-  for (const which of [0, 1]) {
-    const inputs = fixedInputs(model, (name) => sizes.get(name)?.[which] ?? 1);
-    results.push(await runOnZeros(model, inputs, values, () => 'bool', folder));
-  }
-  return results;
+  return atSizes(model, async (sizes) => {
+    const results: Record<string, RuntimeTensor>[] = [];
+    for (const which of [0, 1]) {
+      const inputs = fixedInputs(model, (name) => sizes.get(name)?.[which] ?? 1);
+      results.push(await runOnZeros(model, inputs, values, () => 'bool', folder));
+    }
+    return results;
+  });
 }
 
 async function probeOnce(

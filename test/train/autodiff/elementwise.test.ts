@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest';
 import { elementwiseRules } from '../../../src/train/autodiff/rules/elementwise.js';
+import { trigonometricRules } from '../../../src/train/autodiff/rules/trigonometric.js';
 import { activationRules } from '../../../src/train/autodiff/rules/activation.js';
 import { float, string } from '../../../src/train/ir/attributes.js';
 import { boolTensor, doubleTensor, int64Tensor } from '../../../src/train/ir/tensor-value.js';
@@ -75,6 +76,15 @@ const UNARY: readonly (readonly [string, Operand['range']?])[] = [
   ['Abs', [-2, -0.1]],
   ['Sin'],
   ['Cos'],
+  ['Tan'],
+  ['Asin', [-0.9, 0.9]],
+  ['Acos', [-0.9, 0.9]],
+  ['Atan', [-3, 3]],
+  ['Sinh', [-2, 2]],
+  ['Cosh', [-2, 2]],
+  ['Asinh', [-3, 3]],
+  ['Acosh', [1.1, 3]],
+  ['Atanh', [-0.9, 0.9]],
   ['Erf', [-3, 3]],
   ['Tanh', [-2, 2]],
   ['Sigmoid', [-4, 4]],
@@ -163,4 +173,4 @@ describe('Where', () => {
   });
 });
 
-coversRules([...elementwiseRules, ...activationRules]);
+coversRules([...elementwiseRules, ...trigonometricRules, ...activationRules]);

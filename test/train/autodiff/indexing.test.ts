@@ -203,4 +203,27 @@ describe('Slice', () => {
   });
 });
 
-coversRules([...indexingRules, ...sliceRules]);
+describe('TopK', () => {
+  it.each([
+    [[2, 5], 2, {}],
+    [[4, 2], 3, { axis: int(0), largest: int(0), sorted: int(0) }],
+    [[3, 4, 2], 2, { axis: int(-2) }],
+    [[4, 1], 1, { axis: int(1) }],
+    [[2, 3], 0, {}],
+  ] as const)('of %j: %d', async (dims, k, attributes) => {
+    await checkGradient({
+      inputs: { x: { dims } },
+      build: (builder) => {
+        const outputs = ['values', 'places'];
+        const inputs = ['x', builder.constant(int64Vector([k]))];
+        builder.append({ op: 'TopK', domain: '', name: 'top', inputs, outputs, attributes });
+        return squared(builder, 'values');
+      },
+      opsets: claimedOpsets('TopK'),
+    });
+  });
+});
+
+coversRules([...indexingRules, ...sliceRules], {
+  TopK: { 'empty dimensions': 'ONNX Runtime 1.30 ends the process where there is no row to choose from' },
+});

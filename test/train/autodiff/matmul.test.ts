@@ -1,7 +1,11 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { matmulRules } from '../../../src/train/autodiff/rules/matmul.js';
-import { float, int, string } from '../../../src/train/ir/attributes.js';
-import { checkGradient, claimedOpsets } from '../support/finite-differences.js';
+import { float, int, ints, string } from '../../../src/train/ir/attributes.js';
+import { GraphBuilder, type Attributes } from '../../../src/train/ir/builder.js';
+import { encodeModel } from '../../../src/train/ir/codec.js';
+import { openRuntime } from '../../../src/train/ort.js';
+import { checkGradient, claimedOpsets, worstDifference } from '../support/finite-differences.js';
+import { sizeOf, uniform } from '../support/random.js';
 import { coversRules } from '../support/rule-coverage.js';
 
 const SHAPES: readonly (readonly [readonly number[], readonly number[]])[] = [
@@ -155,6 +159,56 @@ describe('com.microsoft', () => {
             }),
         });
       });
+
+  /** Shapes, flags, and the permutations that the flags stand for. */
+  const MOVED = [
+    { a: [2, 3, 4], b: [3, 4, 5], flags: ['transBatchA'], perms: [[1, 0, 2], undefined] },
+    { a: [4, 3, 2], b: [3, 4, 5], flags: ['transBatchA', 'transA'], perms: [[1, 2, 0], undefined] },
+    { a: [3, 2, 4], b: [4, 3, 5], flags: ['transBatchB'], perms: [undefined, [1, 0, 2]] },
+    {
+      a: [2, 1, 3, 4],
+      b: [5, 2, 3, 4],
+      flags: ['transBatchA', 'transBatchB', 'transB'],
+      perms: [
+        [1, 2, 0, 3],
+        [1, 2, 3, 0],
+      ],
+    },
+  ] as const;
+  const attributesOf = (flags: readonly string[]): Attributes =>
+    Object.fromEntries(flags.map((flag) => [flag, int(1)]));
+
+  it.each(MOVED)('FusedMatMul of $a and $b with $flags', async ({ a, b, flags }) => {
+    const ranks = { test_rank_a: int(a.length), test_rank_b: int(b.length) };
+    await checkGradient({
+      inputs: { a: { dims: a }, b: { dims: b } },
+      build: (builder) =>
+        builder.op('com.microsoft::FusedMatMul', ['a', 'b'], { ...attributesOf(flags), ...ranks }),
+    });
+  });
+
+  it.each(MOVED)('$flags mean what they do to the kernel of ONNX Runtime', async ({ a, b, flags, perms }) => {
+    const builder = new GraphBuilder({ opset: 18 });
+    const feeds = Object.fromEntries(
+      Object.entries({ a, b }).map(([name, dims], i) => [
+        builder.input(name, 'float', dims),
+        { type: 'float' as const, dims, data: Float32Array.from(uniform(i + 1, sizeOf(dims))) },
+      ]),
+    );
+    const turned = perms.map((perm, i) => {
+      const name = i === 0 ? 'a' : 'b';
+      return perm === undefined ? name : builder.op('Transpose', [name], { perm: ints([...perm]) });
+    });
+    builder.op('com.microsoft::FusedMatMul', ['a', 'b'], attributesOf(flags), 'fused');
+    builder.op('MatMul', turned, {}, 'written');
+    for (const name of ['fused', 'written'])
+      builder.output(name, 'float', ['', '', ...a.slice(3).map(() => '')]);
+    const runtime = await openRuntime(encodeModel(builder.build()), { optimization: 'disabled' });
+    const { fused, written } = await runtime.run(feeds, ['fused', 'written']);
+    await runtime.close();
+    expect(fused?.dims).toEqual(written?.dims);
+    expect(worstDifference(fused?.data as Float32Array, written?.data as Float32Array)).toBeLessThan(1e-6);
+  });
 
   it.each(['Tanh', 'Relu', 'Sigmoid'])('FusedGemm with %s', async (activation) => {
     for (const rows of [2, 1, 0])

@@ -326,6 +326,14 @@ describe('ops that only move numbers', () => {
         build: (builder) => squared(builder, builder.op('Cast', ['x'], { to: int(11) })),
         opsets: claimedOpsets('Cast'),
       });
+      await checkGradient({
+        inputs: { x: { dims }, like: { dims: [1] } },
+        build: (builder) => {
+          const cast = builder.op('CastLike', ['x', 'like']);
+          return builder.op('Add', [squared(builder, cast), 'like']);
+        },
+        opsets: claimedOpsets('CastLike'),
+      });
     }
   });
 

@@ -30,16 +30,53 @@ function number(node: Node, name: string, otherwise: number): number {
 
 /** op(A) · op(B); the ranks of operands that are transposed come from the test itself, as attributes test_rank_a and _b. */
 function product(builder: GraphBuilder, node: Node, a: string, b: string): string {
-  const turn = (value: string, wanted: boolean): string => {
-    const rank = number(node, value === a ? 'test_rank_a' : 'test_rank_b', 2);
-    const perm = Array.from({ length: rank }, (_, i) => i);
-    const swapped = [...perm.slice(0, -2), rank - 1, rank - 2];
-    return wanted ? builder.op('Transpose', [value], { perm: ints(swapped) }) : value;
+  const turn = (value: string, side: 'A' | 'B'): string => {
+    const rank = number(node, `test_rank_${side.toLowerCase()}`, 2);
+    const axes = Array.from({ length: rank }, (_, i) => i);
+    // transBatch: the first dimension goes to where the rows are.
+    const moved = number(node, `transBatch${side}`, 0) === 1 ? [...axes.slice(1, -1), 0, rank - 1] : axes;
+    const last = moved.slice(-2);
+    if (number(node, `trans${side}`, 0) === 1) last.reverse();
+    const perm = [...moved.slice(0, -2), ...last];
+    return perm.join() === axes.join() ? value : builder.op('Transpose', [value], { perm: ints(perm) });
   };
-  return builder.op('MatMul', [
-    turn(a, number(node, 'transA', 0) === 1),
-    turn(b, number(node, 'transB', 0) === 1),
-  ]);
+  return builder.op('MatMul', [turn(a, 'A'), turn(b, 'B')]);
+}
+
+/** (eˣ ± e⁻ˣ) / 2 */
+function hyperbolic(builder: GraphBuilder, x: string, op: 'Add' | 'Sub', output: string): string {
+  const back = builder.op('Exp', [builder.op('Neg', [x])]);
+  const both = builder.op(op, [builder.op('Exp', [x]), back]);
+  return builder.op('Mul', [both, scalar(builder, 0.5)], {}, output);
+}
+
+/** √(1 + sign · x²) */
+function rootOfOne(builder: GraphBuilder, x: string, sign: 1 | -1): string {
+  const square = builder.op('Mul', [builder.op('Mul', [x, x]), scalar(builder, sign)]);
+  return builder.op('Sqrt', [builder.op('Add', [square, scalar(builder, 1)])]);
+}
+
+/** The angle halved six times, tan(α / 2) = tan α / (1 + √(1 + tan² α)), then the series x − x³/3 + x⁵/5 … */
+function atan(builder: GraphBuilder, x: string): string {
+  const halvings = 6;
+  let small = x;
+  for (let i = 0; i < halvings; i++)
+    small = builder.op('Div', [small, builder.op('Add', [rootOfOne(builder, small, 1), scalar(builder, 1)])]);
+  const square = builder.op('Mul', [small, small]);
+  let sum = scalar(builder, 0);
+  for (let n = 8; n >= 0; n--) {
+    const term = scalar(builder, (n % 2 === 0 ? 1 : -1) / (2 * n + 1));
+    sum = builder.op('Add', [term, builder.op('Mul', [square, sum])]);
+  }
+  return builder.op('Mul', [builder.op('Mul', [small, sum]), scalar(builder, 2 ** halvings)]);
+}
+
+const asin = (builder: GraphBuilder, x: string): string =>
+  atan(builder, builder.op('Div', [x, rootOfOne(builder, x, -1)]));
+
+/** log of the sum, as an output of that name. */
+function logOfSum(builder: GraphBuilder, a: string, b: string, output: string): string {
+  return builder.op('Log', [builder.op('Add', [a, b])], {}, output);
 }
 
 /** Operators that ONNX Runtime has no float64 kernel for. */
@@ -106,6 +143,25 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
     const { alpha = float(0.01) } = node.attributes;
     const scaled = builder.op('Mul', [x, scalar(builder, alpha.kind === 'float' ? alpha.value : NaN)]);
     builder.op('Max', [x, scaled], {}, output);
+  },
+  Tan(builder, { inputs: [x = ''] }, output) {
+    builder.op('Div', [builder.op('Sin', [x]), builder.op('Cos', [x])], {}, output);
+  },
+  Atan: (builder, { inputs: [x = ''] }, output) => builder.op('Identity', [atan(builder, x)], {}, output),
+  Asin: (builder, { inputs: [x = ''] }, output) => builder.op('Identity', [asin(builder, x)], {}, output),
+  Acos: (builder, { inputs: [x = ''] }, output) =>
+    builder.op('Sub', [scalar(builder, Math.PI / 2), asin(builder, x)], {}, output),
+  Sinh: (builder, { inputs: [x = ''] }, output) => hyperbolic(builder, x, 'Sub', output),
+  Cosh: (builder, { inputs: [x = ''] }, output) => hyperbolic(builder, x, 'Add', output),
+  Asinh: (builder, { inputs: [x = ''] }, output) => logOfSum(builder, x, rootOfOne(builder, x, 1), output),
+  Acosh(builder, { inputs: [x = ''] }, output) {
+    const square = builder.op('Sub', [builder.op('Mul', [x, x]), scalar(builder, 1)]);
+    logOfSum(builder, x, builder.op('Sqrt', [square]), output);
+  },
+  Atanh(builder, { inputs: [x = ''] }, output) {
+    const one = scalar(builder, 1);
+    const ratio = builder.op('Div', [builder.op('Add', [one, x]), builder.op('Sub', [one, x])]);
+    builder.op('Mul', [builder.op('Log', [ratio]), scalar(builder, 0.5)], {}, output);
   },
   Softplus(builder, node, output) {
     const exp = builder.op('Exp', [node.inputs[0] ?? '']);

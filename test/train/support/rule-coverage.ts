@@ -25,7 +25,12 @@ const AXES: Readonly<Record<string, number | undefined>> = {
     LayerNormalization: undefined,
     RMSNormalization: undefined,
   },
-  ...{ SimplifiedLayerNormalization: undefined, Gather: undefined, GatherElements: undefined },
+  ...{
+    SimplifiedLayerNormalization: undefined,
+    Gather: undefined,
+    GatherElements: undefined,
+    TopK: undefined,
+  },
   ...{ Concat: undefined, Split: undefined, Flatten: undefined },
   ...{ ReduceSum: 1, ReduceMean: 1, ReduceMax: 1, ReduceMin: 1, ReduceL2: 1, ReduceSumSquare: 1 },
   ...{ ReduceLogSumExp: 1, CumSum: 1, Squeeze: 1, Unsqueeze: 1, Slice: 3, Pad: 3 },

@@ -111,6 +111,15 @@ const gatherND: GradientRule = (call) => {
   return [emit.reshapeLike(scattered, data, dims)];
 };
 
+/** Each value came from one place; which ones are chosen does not change with small changes of the input. */
+const topK: GradientRule = (call) => {
+  const { emit } = call;
+  const dims = call.xDims(0);
+  const zeros = emit.zeros(emit.shape(call.x(0), dims), call.type(call.x(0)));
+  const axis = { axis: int(positiveAxis(call.int('axis', -1), dims.length)) };
+  return [emit.op('ScatterElements', [zeros, call.y(1), call.dy()], axis)];
+};
+
 export const indexingRules: readonly OpRule[] = [
   { op: 'Gather', versions: [1, 11, 13], gradient: gather, refuses: [NO_EMPTY_BELOW_14] },
   {
@@ -125,4 +134,5 @@ export const indexingRules: readonly OpRule[] = [
     gradient: gatherND,
     refuses: ['index tuples of a length known only at run time', NO_EMPTY_BELOW_14],
   },
+  { op: 'TopK', versions: [11, 24], gradient: topK, refuses: ['no second output'] },
 ];

@@ -101,23 +101,37 @@ const matMul: GradientRule = (call) => {
   ];
 };
 
+/** The first dimension moved to where the rows of the matrix are: what transBatchA and transBatchB mean. */
+function rowsFirst(rank: number): number[] {
+  return [...Array.from({ length: rank - 2 }, (_, i) => i + 1), 0, rank - 1];
+}
+
+/** And back. */
+function rowsBack(rank: number): number[] {
+  return [rank - 2, ...Array.from({ length: rank - 2 }, (_, i) => i), rank - 1];
+}
+
 /** com.microsoft: alpha · op(A) · op(B), as MatMul otherwise. */
 const fusedMatMul: GradientRule = (call) => {
-  if (call.int('transBatchA', 0) !== 0 || call.int('transBatchB', 0) !== 0)
-    return call.refuse('transposed batch dimensions');
-  const [aDims, bDims] = [call.xDims(0), call.xDims(1)];
-  if (aDims.length < 2 || bDims.length < 2) return call.refuse('operands of fewer than two dimensions');
-  return matmulGradients(
-    call,
-    { name: call.x(0), dims: aDims },
-    { name: call.x(1), dims: bDims },
-    { name: call.y(0), dims: call.yDims() },
-    call.dy(),
-    {
-      transA: call.int('transA', 0) === 1,
-      transB: call.int('transB', 0) === 1,
-      alpha: call.float('alpha', 1),
-    },
+  const { emit } = call;
+  const moved = [call.int('transBatchA', 0) !== 0, call.int('transBatchB', 0) !== 0];
+  const operands = [0, 1].map((input): Operand => {
+    const dims = call.xDims(input);
+    if (dims.length < 2) return call.refuse('operands of fewer than two dimensions');
+    if (moved[input] !== true) return { name: call.x(input), dims };
+    const perm = rowsFirst(dims.length);
+    return { name: emit.transpose(call.x(input), perm), dims: perm.map((axis) => dims[axis] ?? 1) };
+  });
+  const [a, b] = operands as [Operand, Operand];
+  const gradients = matmulGradients(call, a, b, { name: call.y(0), dims: call.yDims() }, call.dy(), {
+    transA: call.int('transA', 0) === 1,
+    transB: call.int('transB', 0) === 1,
+    alpha: call.float('alpha', 1),
+  });
+  return gradients.map((gradient, input) =>
+    gradient !== undefined && moved[input] === true
+      ? emit.transpose(gradient, rowsBack(call.rank(call.x(input))))
+      : gradient,
   );
 };
 
@@ -161,7 +175,7 @@ export const matmulRules: readonly OpRule[] = [
     domain: 'com.microsoft',
     versions: [1],
     gradient: fusedMatMul,
-    refuses: ['transposed batch dimensions', 'operands of fewer than two dimensions'],
+    refuses: ['operands of fewer than two dimensions'],
   },
   { op: 'FusedGemm', domain: 'com.microsoft', versions: [1], gradient: fusedGemm },
 ];

@@ -92,6 +92,7 @@ export const shapeRules: readonly OpRule[] = [
   { op: 'Identity', versions: [1, 13, 14, 16, 19, 21, 23, 24, 25], gradient: passThrough },
   { op: 'Dropout', versions: [7, 10, 12, 13, 22], gradient: dropout, refuses: ['training mode'] },
   { op: 'Cast', versions: [6, 9, 13, 19, 21, 23, 24, 25], gradient: cast },
+  { op: 'CastLike', versions: [15, 19, 21, 23, 24, 25], gradient: cast },
   { op: 'Reshape', versions: [5, 13, 14, 19, 21, 23, 24, 25], gradient: restoreShape },
   {
     op: 'Squeeze',
