@@ -168,8 +168,9 @@ function checkLog({ log }, manifests, { coordinator }, check) {
   const hits = existsSync(`${coordinator.controlFile}.hits`)
     ? readFileSync(`${coordinator.controlFile}.hits`, 'utf8').split('\n').length - 1
     : 0;
-  const said = coordinator.logs.some((line) =>
-    /disk is full|ENOSPC|SQLITE_FULL|no space left/.test(JSON.stringify(line)),
+  // One that cannot even start says so in plain text.
+  const said = [...coordinator.logs.map((line) => JSON.stringify(line)), ...coordinator.other].some((line) =>
+    /disk is full|ENOSPC|SQLITE_FULL|no space left/.test(line),
   );
   check(hits === 0 || said, `${hits} writes failed for a full disk, and no log line says so`);
 }

@@ -31,9 +31,11 @@ export class Daemon {
     });
     this.child = child;
     this.starts += 1;
-    this.exited = new Promise((resolve) => child.once('exit', resolve));
+    // 'close': everything that it said has been read.
+    this.exited = new Promise((resolve) => child.once('close', resolve));
     this.ready = false;
-    child.once('exit', (code) => {
+    child.once('close', (code, signal) => {
+      if (code !== 0) this.other.push(`ended with ${signal ?? code}`);
       if (this.ready && code > 0) this.revival = this.#revive();
     });
     for (const stream of [child.stdout, child.stderr])
@@ -49,7 +51,7 @@ export class Daemon {
   /** A daemon that ended because of its full disk: its supervisor starts it again. One that ended for another reason stays away. */
   async #revive() {
     const from = performance.now();
-    if (!this.other.slice(-3).some((text) => FULL_DISK.test(text))) return;
+    if (!this.other.slice(-4).some((text) => FULL_DISK.test(text))) return;
     await this.#startAgain();
     this.away.push([from, performance.now()]);
   }
@@ -85,9 +87,9 @@ export class Daemon {
         }
         waiting.add(done);
       });
-    if (found() === undefined && child.exitCode !== null)
-      throw new Error(`${this.name} ended with ${child.exitCode}: ${this.other.slice(-3).join(' ')}`);
-    return found();
+    if (found() !== undefined || child.exitCode === null) return found();
+    await this.exited;
+    throw new Error(`${this.name} ended with ${child.exitCode}: ${this.other.slice(-4).join(' ')}`);
   }
 
   async kill(awayMs) {

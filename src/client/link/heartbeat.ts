@@ -52,9 +52,11 @@ export async function keepBeating(
       onBeat?.(false);
       const error = fromServiceError(thrown);
       logger.debug({ code: error.code, reason: error.message }, 'heartbeat failed');
-      if (RETRY_OF_CODE[error.code] === 'register') onForgotten();
-      else if (RETRY_OF_CODE[error.code] === 'never')
-        await sleep(clock, DEFAULT_INTERVAL_MS, signal).catch(() => undefined);
+      const action = RETRY_OF_CODE[error.code];
+      if (action === 'register') onForgotten();
+      // Never at once: what fails without waiting for anything (a journal on a full disk) would leave the process no time for anything else.
+      const pauseMs = action === 'never' ? DEFAULT_INTERVAL_MS : MIN_INTERVAL_MS;
+      await sleep(clock, pauseMs, signal).catch(() => undefined);
     }
   }
 }
