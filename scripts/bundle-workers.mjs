@@ -1,8 +1,9 @@
 // Puts everything that the aggregation's threads run into one file each, packages included: what loading some two hundred modules takes in
 // every thread (15 MB and 0.1 s) is most of what a thread takes. Their licences go into a file beside them.
-import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';
+import { licenceTexts, rememberPackages } from './licences.mjs';
 
 const FOLDER = 'server/aggregation';
 const WORKERS = ['aggregate-worker', 'diagnose-worker'];
@@ -12,23 +13,13 @@ export async function bundleWorkers(root, dist) {
   const folder = join(dist, FOLDER);
   const made = mkdtempSync(join(folder, 'bundled-'));
   const packages = new Set();
-  const remember = {
-    name: 'remember-packages',
-    generateBundle(_, bundle) {
-      for (const { modules = {} } of Object.values(bundle))
-        for (const id of Object.keys(modules)) {
-          const [, name] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(id.replaceAll('\\', '/')) ?? [];
-          if (name) packages.add(name);
-        }
-    },
-  };
   try {
     await build({
       root,
       configFile: false,
       envDir: false,
       logLevel: 'warn',
-      plugins: [remember],
+      plugins: [rememberPackages(packages)],
       ssr: { noExternal: true },
       build: {
         ssr: true,
@@ -44,20 +35,8 @@ export async function bundleWorkers(root, dist) {
     });
     for (const name of readdirSync(made)) renameSync(join(made, name), join(folder, name));
     for (const name of WORKERS) rmSync(join(folder, `${name}.js.map`), { force: true });
-    writeFileSync(join(folder, 'THIRD-PARTY.txt'), licences(root, [...packages].sort()));
+    writeFileSync(join(folder, 'THIRD-PARTY.txt'), licenceTexts(root, packages));
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
-}
-
-function licences(root, packages) {
-  return packages
-    .map((name) => {
-      const folder = join(root, 'node_modules', name);
-      const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-      if (file === undefined) throw new Error(`${name} is bundled, and has no licence file (${folder})`);
-      return `${name} ${version} (${license})\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`);
 }

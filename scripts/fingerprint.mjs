@@ -10,6 +10,7 @@ const INPUTS = [
   'package.json',
   'scripts/build.mjs',
   'scripts/bundle-workers.mjs',
+  'scripts/licences.mjs',
   'scripts/web.mjs',
 ];
 

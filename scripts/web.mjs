@@ -3,17 +3,20 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'vite';
+import { licenceTexts, rememberPackages } from './licences.mjs';
 
 const COMPRESSIBLE = /\.(html|js|css|svg|json|webmanifest)$/;
 
-/** Builds into `outDir`, which is emptied. Throws where a file does not compile. */
+/** Builds into `outDir`, which is emptied; the licences of what is in it go beside it. Throws where a file does not compile. */
 export async function buildWeb(root, outDir) {
+  const packages = new Set();
   await build({
     root: join(root, 'src/web'),
     configFile: false,
     envDir: false,
     logLevel: 'warn',
     cacheDir: join(root, '.cache/vite'),
+    plugins: [rememberPackages(packages)],
     oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
     build: {
       outDir,
@@ -25,6 +28,7 @@ export async function buildWeb(root, outDir) {
       rolldownOptions: { checks: { pluginTimings: false } },
     },
   });
+  writeFileSync(join(outDir, '..', 'THIRD-PARTY-web.txt'), licenceTexts(root, packages));
   for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !COMPRESSIBLE.test(entry.name)) continue;
     const path = join(entry.parentPath ?? entry.path, entry.name);

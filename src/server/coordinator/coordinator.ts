@@ -23,6 +23,7 @@ import { RunObserver } from './observe.js';
 import { ProgressBoard } from './progress-board.js';
 import { Publisher } from './publisher.js';
 import { collectGarbage, loadRuns, tensorsOf, type LoadedRun } from './load-runs.js';
+import { lookOver } from './look-over.js';
 import { openRounds } from './open-rounds.js';
 import { RunActor } from './run-actor.js';
 import { RoundTraces } from './round-traces.js';
@@ -221,9 +222,7 @@ export class Coordinator {
       run.start();
       this.#diagnoser.look(run);
       if (run.state.phase !== 'done')
-        run.send({ type: 'restarted' }).catch((error: unknown) => {
-          this.logger.error({ err: error, run: run.runId }, 'deadlines could not be looked over');
-        });
+        lookOver(run, { clock: this.clock, logger: this.logger, stopped: () => this.#draining });
     }
   }
 
