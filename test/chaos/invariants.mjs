@@ -12,6 +12,9 @@ import { SILOS } from './plan.mjs';
 /** A closed attempt may take so much longer than its deadline: timers, a busy machine. */
 const SLACK_MS = 3000;
 
+/** So long a process may take to log what has just failed, on a busy machine. */
+const LAST_WORDS_MS = 1000;
+
 export async function judge(federation, run, plan, undisturbed) {
   const problems = [];
   const check = (ok, text) => ok || problems.push(text);
@@ -165,9 +168,16 @@ function checkLog({ log }, manifests, { coordinator }, check) {
       log.some((entry) => entry.seq < seq && entry.round === round && entry.level !== 'info'),
       `round ${round} was tried again, and the log does not say why`,
     );
-  const hits = existsSync(`${coordinator.controlFile}.hits`)
-    ? readFileSync(`${coordinator.controlFile}.hits`, 'utf8').split('\n').length - 1
-    : 0;
+  // A process that was killed a moment later may not have come to say it.
+  const killed = coordinator.away.map(([from]) => performance.timeOrigin + from);
+  const hits = (
+    existsSync(`${coordinator.controlFile}.hits`)
+      ? readFileSync(`${coordinator.controlFile}.hits`, 'utf8').trim().split('\n')
+      : []
+  ).filter((line) => {
+    const atMs = Number(line.split(' ')[1]);
+    return !killed.some((from) => atMs <= from && from - atMs < LAST_WORDS_MS);
+  }).length;
   // One that cannot even start says so in plain text.
   const said = [...coordinator.logs.map((line) => JSON.stringify(line)), ...coordinator.other].some((line) =>
     /disk is full|ENOSPC|SQLITE_FULL|no space left/.test(line),

@@ -40,7 +40,7 @@ function mayFail(where) {
   const { [where]: code, words } = SAYS[control.disk ?? 'full'];
   // By the real functions: appendFileSync goes through writeFileSync, which fails itself.
   const hits = openSync(`${CONTROL}.hits`, 'a');
-  writeSync(hits, `${code}\n`);
+  writeSync(hits, `${code} ${RealDate.now()}\n`);
   closeSync(hits);
   throw Object.assign(new Error(`${code}: ${words}, write`), { code });
 }
