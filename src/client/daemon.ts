@@ -253,6 +253,14 @@ function serve(
   const working = board.run((task, signal) => performTask(task, workshop, signal, silence.signal));
 
   const failed = new Promise<never>((_resolve, reject) => {
+    workshop.journal.broken.catch((error: unknown) => {
+      if (stop.signal.aborted) return; // it was closed
+      const full = asFedrotError(error);
+      logger.error({ err: full }, 'the journal cannot be written: nothing may leave this silo');
+      board.abandon({ reason: 'the journal cannot be written', tell: false });
+      silence.abort();
+      reject(full);
+    });
     watching.catch((error: unknown) => {
       const refused: FedrotError = asFedrotError(error);
       logger.error({ err: refused }, 'the coordinator refuses this silo');

@@ -28,6 +28,8 @@ export type JournalRecord = Readonly<z.input<typeof journalSchema>>;
 export interface Journal {
   /** Resolves when the entry is on disk. Throws option_invalid, storage_failed, storage_full. */
   record(entry: JournalRecord): Promise<void>;
+  /** Rejects when an entry could not be written: from then on none can be, and nothing may leave the silo. */
+  readonly broken: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -37,12 +39,21 @@ export async function openJournal(
   clock: Clock,
 ): Promise<{ journal: Journal; torn?: { readonly bytes: number; readonly savedAs: string } }> {
   const { log, torn } = await AppendLog.open(path, clock);
+  let breaks: (error: unknown) => void = () => undefined;
+  const broken = new Promise<never>((_resolve, reject) => {
+    breaks = reject;
+  });
+  broken.catch(() => undefined); // whoever waits for it hears of it
   const journal: Journal = {
+    broken,
     async record(entry) {
       const checked = journalSchema.safeParse(entry);
       if (!checked.success)
         throw new FedrotError('option_invalid', `journal entry: ${describeIssues(checked.error)}`);
-      await log.append(checked.data);
+      await log.append(checked.data).catch((thrown: unknown) => {
+        breaks(thrown);
+        throw thrown;
+      });
     },
     close: () => log.close(),
   };

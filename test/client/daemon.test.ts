@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -472,6 +472,20 @@ describe('tasks that end early', () => {
     await until(() => coordinator.failures.length === 1, 'a report');
     expect(coordinator.failures[0]?.message).toMatch(message);
     expect(JSON.stringify(coordinator.failures)).not.toContain(SECRET);
+  });
+});
+
+describe('a journal that cannot be written', () => {
+  it('ends the daemon at once, whatever it is at: nothing may leave the silo unrecorded', async () => {
+    const { client } = await silo(new FakeTrainer(), { shutdownGraceMs: 600_000 });
+    await until(() => log.join('').includes('registered with the coordinator'), 'a registration');
+    // Somebody else writes to it: the next entry is refused, as on a full disk.
+    appendFileSync(join(folder, 'silo', 'journal.jsonl'), '!');
+    const ended = client.failed.catch((error: unknown) => error);
+    coordinator.assign(trainTask('t1', coordinator.publish('run', 0, ADAPTER)));
+    expect(await ended).toMatchObject({ code: 'storage_corrupt' });
+    await client.close(); // not after ten minutes of grace
+    expect(log.join('')).toContain('nothing may leave this silo');
   });
 });
 
