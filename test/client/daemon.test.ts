@@ -10,8 +10,8 @@ import type { CreatedBundle } from '../../src/model/create-bundle.js';
 import type { AdapterRefInput } from '../../src/rpc/gen/fedrot/v1/AdapterRef.js';
 import type { AssignmentInput } from '../../src/rpc/gen/fedrot/v1/Assignment.js';
 import { encodeTensorFile } from '../../src/tensor/encode-file.js';
-import type { NamedTensor } from '../../src/tensor/tensor.js';
 import { tinyBundle, tinyCheckpoint } from '../model/tiny-bundle.js';
+import { ADAPTER, TRAINED } from './big-adapter.js';
 import { FakeCoordinator } from './fake-coordinator.js';
 import { FakeTrainer } from './fake-trainer.js';
 import { recordingLogger } from './recording-logger.js';
@@ -40,16 +40,6 @@ afterEach(async () => {
   await coordinator.stop();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** About 1.6 MB: some 25 chunks of the fake coordinator. */
-const ADAPTER: readonly NamedTensor[] = ['a', 'b'].map((name, at) => ({
-  name: `base_model.model.${name}.weight`,
-  shape: [2, 100_000],
-  data: Float32Array.from({ length: 200_000 }, (_, index) => Math.sin(index + at)),
-}));
-const TRAINED = encodeTensorFile(
-  ADAPTER.map((tensor) => ({ ...tensor, data: tensor.data.map((value) => value + 0.5) })),
-);
 
 const SECRET = 'the-patient-has-a-name';
 
