@@ -7,6 +7,8 @@ import type { NamedTensor, TensorInfo } from './tensor.js';
 import type { WrittenTensorFile } from './write-file.js';
 
 const READ_BYTES = 1024 * 1024;
+/** Of every file that is hashed in this thread, one after the other. */
+let piece: Buffer | undefined;
 
 /**
  * A canonical safetensors file of f32 whose tensors are written in any order, by several threads at once: each has a writer of its own on the same path.
@@ -57,7 +59,7 @@ export function syncFile(path: string): void {
 export function hashFileSync(path: string): WrittenTensorFile {
   return withFile(path, 'r', (fd) => {
     const hash = createHash('sha256');
-    const piece = Buffer.allocUnsafeSlow(READ_BYTES);
+    piece ??= Buffer.allocUnsafeSlow(READ_BYTES);
     let bytes = 0;
     for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece)) {
       hash.update(piece.subarray(0, read));

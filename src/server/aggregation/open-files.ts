@@ -1,14 +1,9 @@
-import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
 import type { WeightedUpdate } from '../../align/types.js';
 import { FedrotError } from '../../errors.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
+import { hashFileSync } from '../../tensor/tensor-file-writer.js';
 import { storageError } from '../store/storage-error.js';
 import type { JobFile, JobUpdate, RoundJob } from './aggregation-job.js';
-
-/** Of every file that is verified in this thread, one after the other. */
-let piece: Buffer | undefined;
-const READ_BYTES = 1024 * 1024;
 
 /** The stored files that a job reads, closed together. */
 export class OpenFiles {
@@ -62,20 +57,12 @@ export function requireUpdate({ silo, path, sha256, untouched, stale }: JobUpdat
 
 /** Nothing that was changed on the disk goes into an adapter. */
 function requireDigest(path: string, sha256: string, what: string): void {
-  const hash = createHash('sha256');
+  let actual: string;
   try {
-    const fd = openSync(path, 'r');
-    try {
-      piece ??= Buffer.allocUnsafeSlow(READ_BYTES);
-      for (let read = readSync(fd, piece); read > 0; read = readSync(fd, piece))
-        hash.update(piece.subarray(0, read));
-    } finally {
-      closeSync(fd);
-    }
+    actual = hashFileSync(path).sha256;
   } catch (thrown) {
     throw new FedrotError('storage_corrupt', `${what} is missing or cannot be read`, { cause: thrown });
   }
-  const actual = hash.digest('hex');
   if (actual !== sha256)
     throw new FedrotError(
       'storage_corrupt',
