@@ -71,6 +71,8 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: BROWSER,
+          // Of `expect.poll`: as long as pages are waited for.
+          expect: { poll: { timeout: 30_000 } },
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RoundDetail, RoundPoint, RunSeries } from '../../src/api/rounds.js';
-import type { RunDetail, RunSummary } from '../../src/api/types.js';
+import type { RunSummary } from '../../src/api/types.js';
 import { unmeasured, unmeasuredDetail } from '../web/support/unmeasured.js';
 import { hasChromium, openBrowser, seriousFindings, type Browser } from './support/chromium.js';
 import { Federation } from './support/federation.js';
@@ -21,9 +21,11 @@ describe.skipIf(!hasChromium)('rounds on the dashboard', () => {
     await federation.pushBundle();
     await federation.join('clinic-north', 'clinic-south', 'hospital-a');
     run = await federation.createRun('triage', ROUNDS);
-    const isOver = async (): Promise<boolean> =>
-      (await federation.api<RunDetail>(`/runs/${run}`)).summary.state === 'finished';
-    await vi.waitUntil(isOver, { timeout: 60_000, interval: 200 });
+    const isMeasured = async (): Promise<boolean> => {
+      const { rounds } = await federation.api<RunSeries>(`/runs/${run}/series`);
+      return rounds.length === ROUNDS && rounds.every(({ diagnosis }) => diagnosis === 'done');
+    };
+    await vi.waitUntil(isMeasured, { timeout: 60_000, interval: 200 });
     browser = await openBrowser();
     page = await browser.context.newPage();
     page.setDefaultTimeout(30_000);
@@ -76,7 +78,9 @@ describe.skipIf(!hasChromium)('rounds on the dashboard', () => {
     await page.getByRole('heading', { name: 'Being computed' }).waitFor();
     await page.getByText('Its adapter is published already').waitFor();
     const plot = page.getByRole('group', { name: /^Aggregation error: / });
-    expect(await plot.getAttribute('aria-label')).toMatch(/ at 2, .*round 3: being computed\. Arrow keys/);
+    await expect
+      .poll(() => plot.getAttribute('aria-label'))
+      .toMatch(/ at 2, .*round 3: being computed\. Arrow keys/);
     await plot.focus();
     await page.keyboard.press('ArrowLeft');
     await plot.getByRole('status').getByText('round 3being computed').waitFor();
@@ -96,7 +100,7 @@ describe.skipIf(!hasChromium)('rounds on the dashboard', () => {
     await measured();
     await page.getByRole('group', { name: /^Misalignment: 12 modules by 3 silos/ }).waitFor();
     await page.getByText('being computed').first().waitFor({ state: 'detached' });
-    expect(await plot.getAttribute('aria-label')).toMatch(/this run .* % at 3/);
+    await expect.poll(() => plot.getAttribute('aria-label')).toMatch(/this run .* % at 3/);
   });
 
   it('has charts that wait where the only one is not measured yet', async () => {
