@@ -19,6 +19,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
+    // Of `expect.poll`, 1 s unless told: what a busy machine needs longer for is no failure.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,
@@ -71,8 +73,6 @@ export default defineConfig({
         test: {
           name: 'browser',
           include: BROWSER,
-          // Of `expect.poll`: as long as pages are waited for.
-          expect: { poll: { timeout: 30_000 } },
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

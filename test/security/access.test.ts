@@ -25,9 +25,7 @@ async function refusal(
   consortium: Consortium,
   object: RegExp,
 ): Promise<Readonly<Record<string, string | undefined>>> {
-  await expect
-    .poll(() => consortium.refusals().find((body) => object.test(body.object ?? '')), { timeout: 5000 })
-    .toBeDefined();
+  await expect.poll(() => consortium.refusals().find((body) => object.test(body.object ?? ''))).toBeDefined();
   return consortium.refusals().find((body) => object.test(body.object ?? ''))!;
 }
 

@@ -112,7 +112,7 @@ test('an update that is changed on the disk goes into no adapter, and the change
     1,
   );
   await expect
-    .poll(() => folderSource(folder).audit(), { timeout: 8000 })
+    .poll(() => folderSource(folder).audit())
     .toMatch(/"action":"storage.corrupt"[^}]*the update of a was changed on the disk/);
   expect((await folderSource(folder).manifests(runId)).texts).toEqual([]);
 });
@@ -152,7 +152,7 @@ test('raw updates go when their time is over; the evidence stays and says so', a
   await finished(coordinator, runId);
   const { texts, keys } = await evidence(folder, runId);
   await expect
-    .poll(() => folderSource(folder).audit(), { timeout: 8000 })
+    .poll(() => folderSource(folder).audit())
     .toMatch(
       new RegExp(
         `"action":"updates.delete","actor":"coordinator:retention","detail":"3 raw[^}]*"object":"${runId} round 2"`,

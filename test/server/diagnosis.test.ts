@@ -20,18 +20,27 @@ async function play(runId: string, round: number): Promise<void> {
   await untilRun(group.coordinator.admin, runId, ({ version }) => version >= round);
 }
 
-/** Diagnoses that somebody lets go, one after the other. */
+/** Diagnoses that somebody lets go, one after the other; one let go before it was asked for does not wait. */
 function held(): { diagnose: Diagnose; asked: number[]; release: () => void } {
   const asked: number[] = [];
   const waiting: (() => void)[] = [];
+  let early = 0;
   return {
     asked,
-    release: () => waiting.shift()?.(),
+    release: () => {
+      const next = waiting.shift();
+      if (next) next();
+      else early++;
+    },
     diagnose: (job, signal) =>
       new Promise((resolve, reject) => {
+        const callOff = (): void => reject(new FedrotError('cancelled', 'called off'));
         asked.push(job.round);
-        waiting.push(() => resolve(performDiagnosis(job)));
-        signal.addEventListener('abort', () => reject(new FedrotError('cancelled', 'called off')));
+        if (signal.aborted) callOff();
+        else if (early > 0) resolve(performDiagnosis(job));
+        else waiting.push(() => resolve(performDiagnosis(job)));
+        early = Math.max(0, early - 1);
+        signal.addEventListener('abort', callOff);
       }),
   };
 }
