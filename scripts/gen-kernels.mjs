@@ -7,14 +7,19 @@ import asc from 'assemblyscript/asc';
 
 const folder = fileURLToPath(new URL('../src/align/wasm/', import.meta.url));
 const target = join(folder, 'kernels-binary.ts');
+/** What they export, the module does. */
+const entries = ['kernels.ts', 'newton-step.ts'];
 /** By the names that the compiler asks for. */
 const sources = new Map(
-  ['kernels', 'invert'].map((name) => [`${name}.ts`, readFileSync(join(folder, `${name}.as`), 'utf8')]),
+  [...entries, 'invert.ts'].map((name) => [
+    name,
+    readFileSync(join(folder, name.replace('.ts', '.as')), 'utf8'),
+  ]),
 );
 
 const written = new Map();
 const { error, stderr } = await asc.main(
-  [...sources.keys(), ...'--outFile kernels.wasm --runtime stub --enable simd -O3 --noAssert'.split(' ')],
+  [...entries, ...'--outFile kernels.wasm --runtime stub --enable simd -O3 --noAssert'.split(' ')],
   {
     readFile: (name) => sources.get(name) ?? null,
     writeFile: (name, contents) => written.set(name, contents),

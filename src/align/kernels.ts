@@ -1,4 +1,4 @@
-import { invert } from './invert.js';
+import { newtonStep } from './newton-step.js';
 import type { SmallMatrix } from './small-matrix.js';
 
 /**
@@ -24,8 +24,8 @@ export interface Kernels {
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
   /** Xᵀ of X (rows × columns), into `result` where there is one to use again. */
   readonly transpose: (x: Float32Array, rows: number, columns: number, result?: Float32Array) => Float32Array;
-  /** See invert.ts. */
-  readonly invert: typeof invert;
+  /** See newton-step.ts. */
+  readonly newtonStep: typeof newtonStep;
 }
 
 /** Transposed in square pieces of so many rows, so that both sides stay in the cache. */
@@ -108,7 +108,7 @@ export const jsKernels: Kernels = {
     return result;
   },
 
-  invert,
+  newtonStep,
 };
 
 type Four = [number, number, number, number];

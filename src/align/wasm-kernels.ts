@@ -1,4 +1,5 @@
 import { jsKernels, type Kernels } from './kernels.js';
+import { newtonStep, type NewtonStep } from './newton-step.js';
 import type { SmallMatrix } from './small-matrix.js';
 import { Arena, upTo } from './wasm-arena.js';
 import { APART, pieceColumns, putPanels, type Exports, type Wasm } from './wasm-pieces.js';
@@ -43,7 +44,8 @@ export function wasmKernels(): Kernels {
       const whole = rows % 4 === 0 && columns % 4 === 0 && x.length >= FEW_PRODUCTS;
       return (whole ? wasmTranspose.bind(null, wasm) : jsKernels.transpose)(x, rows, columns, result);
     },
-    invert: (x, r) => (r < FEW_ROWS ? jsKernels.invert(x, r) : wasmInvert(wasm, x, r)),
+    newtonStep: (next, x, r, scaled) =>
+      r < FEW_ROWS ? newtonStep(next, x, r, scaled) : wasmNewtonStep(wasm, next, x, r, scaled),
   };
 }
 
@@ -147,15 +149,29 @@ function wasmTranspose(
   return result;
 }
 
-function wasmInvert({ exports, arena }: Wasm, x: SmallMatrix, r: number): 1 | 0 | -1 {
-  const stride = upTo(r, 4);
-  const [at, pivotsAt] = arena.reserve(8 * r * stride, 4 * r);
-  const rowOf = (i: number): number => at / 8 + i * stride;
+function wasmNewtonStep(
+  { exports, arena }: Wasm,
+  next: SmallMatrix,
+  x: SmallMatrix,
+  r: number,
+  scaled: boolean,
+): NewtonStep {
+  const [even, stride] = [upTo(r, 2), upTo(r, 4)];
+  const room = 8 * even * stride;
+  const [nextAt, xAt, inverseAt, pivotsAt, foundAt] = arena.reserve(room, room, room, 4 * even, 24);
+  const { f64 } = arena;
+  const rowOf = (at: number, i: number): number => at / 8 + i * stride;
   for (let i = 0; i < r; i++) {
-    arena.f64.set(x.subarray(i * r, (i + 1) * r), rowOf(i));
-    arena.f64.fill(0, rowOf(i) + r, rowOf(i + 1));
+    f64.set(x.subarray(i * r, (i + 1) * r), rowOf(xAt, i));
+    f64.fill(0, rowOf(xAt, i) + r, rowOf(xAt, i + 1));
   }
-  const sign = exports.invert(at, r, stride, pivotsAt);
-  for (let i = 0; i < r; i++) x.set(arena.f64.subarray(rowOf(i), rowOf(i) + r), i * r);
-  return Math.sign(sign) as 1 | 0 | -1;
+  const sign = exports.newtonStep(nextAt, xAt, inverseAt, r, stride, Number(scaled), pivotsAt, foundAt);
+  for (let i = 0; i < r; i++) next.set(f64.subarray(rowOf(nextAt, i), rowOf(nextAt, i) + r), i * r);
+  const found = (index: number): number => Math.sqrt(f64[foundAt / 8 + index]!);
+  return {
+    sign: Math.sign(sign) as NewtonStep['sign'],
+    size: found(0),
+    inverseSize: found(1),
+    change: found(2),
+  };
 }

@@ -8,7 +8,7 @@ export interface Exports {
   readonly addProduct: (...args: readonly number[]) => void;
   readonly addRotated: (...args: readonly number[]) => void;
   readonly transpose: (...args: readonly number[]) => void;
-  readonly invert: (...args: readonly number[]) => number;
+  readonly newtonStep: (...args: readonly number[]) => number;
 }
 
 /** The module and its memory. */

@@ -3,7 +3,7 @@ import { fastKernels } from '../../src/align/fast-kernels.js';
 import { jsKernels } from '../../src/align/kernels.js';
 import { randomRotation } from '../../src/align/random-rotation.js';
 import { norm } from '../../src/align/rotate.js';
-import { multiply, orientation } from '../../src/align/small-matrix.js';
+import { multiply, orientation, transpose } from '../../src/align/small-matrix.js';
 import { wasmKernels } from '../../src/align/wasm-kernels.js';
 import { Random } from '../../src/random.js';
 import { flip, fromFlat, times } from './support/dense.js';
@@ -140,17 +140,27 @@ describe.each([
     expect(kernels.transpose(x, r, n)).toEqual(kernels.transpose(x.slice(), r, n));
   });
 
-  it('invert: X⁻¹, and the sign of its determinant', () => {
-    for (const r of [1, 2, 3, 8, 9, 16, 30, 64]) {
-      const x = Float64Array.from({ length: r * r }, () => random.normal());
-      const inverse = x.slice();
-      expect(kernels.invert(inverse, r)).toBe(orientation(x, r));
-      const product = multiply(x, inverse, r, r, r);
-      product.forEach((value, at) =>
-        expect(Math.abs(value - (at % (r + 1) === 0 ? 1 : 0))).toBeLessThan(1e-9),
-      );
-      expect(kernels.invert(new Float64Array(r * r), r)).toBe(0);
-    }
+  it('newtonStep: half of γ X + X⁻ᵀ / γ, how large both are, and the sign of the determinant', () => {
+    for (const r of [1, 2, 3, 8, 9, 16, 30, 63, 64])
+      for (const scaled of [false, true]) {
+        const x = Float64Array.from({ length: r * r }, () => random.normal());
+        const next = new Float64Array(r * r);
+        const { sign, size, inverseSize, change } = kernels.newtonStep(next, x, r, scaled);
+        expect(sign).toBe(orientation(x, r));
+        expect(size).toBeCloseTo(norm(x), 10);
+        const gamma = scaled ? Math.sqrt(inverseSize / size) : 1;
+        const inverse = transpose(
+          next.map((value, at) => (2 * value - gamma * x[at]!) * gamma),
+          r,
+          r,
+        );
+        expect(Math.abs(norm(inverse) / inverseSize - 1)).toBeLessThan(1e-9);
+        multiply(x, inverse, r, r, r).forEach((value, at) =>
+          expect(Math.abs(value - (at % (r + 1) === 0 ? 1 : 0))).toBeLessThan(1e-9),
+        );
+        expect(Math.abs(change / norm(next.map((value, at) => value - x[at]!)) - 1)).toBeLessThan(1e-12);
+        expect(kernels.newtonStep(next, new Float64Array(r * r), r, scaled).sign).toBe(0);
+      }
   });
 });
 
@@ -200,10 +210,13 @@ describe('kernels in WebAssembly, against JavaScript', () => {
 
   it('inverts to the same bits', () => {
     const random = Random.of('invert');
-    for (const r of [8, 13, 64]) {
+    for (const r of [8, 9, 13, 64]) {
       const x = Float64Array.from({ length: r * r }, () => random.normal());
-      const [one, two] = [x.slice(), x.slice()];
-      expect(wasmKernels().invert(one, r)).toBe(jsKernels.invert(two, r));
+      const [one, two] = [new Float64Array(r * r), new Float64Array(r * r)];
+      const { sign, change } = wasmKernels().newtonStep(one, x, r, false);
+      const expected = jsKernels.newtonStep(two, x, r, false);
+      expect(sign).toBe(expected.sign);
+      expect(change / expected.change).toBeCloseTo(1, 12);
       expect(one).toEqual(two);
     }
   });
