@@ -41,6 +41,10 @@ export interface ModuleData {
   square(silo: number, side: Side): number;
   /** As `factors`, but whatever was stored, and only until the next call of this or of `rows`: for sums, in which what is not finite shows. */
   unchecked(silo: number): RowFactors;
+  /** A_i (r × in) or B_i (out × r) as it was sent, unchecked and until the next call for that side: without B's way to rows. */
+  sent(silo: number, side: Side): Float32Array;
+  /** Whether B is at hand as rows already. */
+  readonly hasRowsOfB: boolean;
   /** Forgets what was read, and reads when it is asked from now on. What is not in `used` is read into again by the next module. */
   release(used: readonly Float32Array[]): void;
 }
@@ -97,6 +101,7 @@ export function moduleData(
     return rows;
   };
   let lent: readonly Float32Array[] = [];
+  const sent: Partial<Record<Side, Float32Array>> = {};
   const takeBack = (): void => {
     if (!keep) for (const rows of lent) giveBack(rows);
   };
@@ -127,11 +132,24 @@ export function moduleData(
       lent = [a, bt];
       return { r, in: inputs, out, a, bt };
     },
+    sent(silo, side) {
+      const asSent = (rows: Float32Array): Float32Array => (side === 'a' ? rows : transposed(rows, r, out));
+      const rows = kept[silo]![side];
+      if (rows || !shared[side]) return asSent(rows ?? load(silo, side));
+      const length = r * (side === 'a' ? inputs : out);
+      const read = updates[silo]!.tensors.read(layout[side], (sent[side] ??= borrow(length)));
+      return read.length === length ? read : asSent(load(silo, side));
+    },
+    get hasRowsOfB() {
+      return kept.some(({ b }) => b !== undefined);
+    },
     release(used) {
       keep = false;
       kept.splice(0, kept.length, ...updates.map(() => ({})));
       for (const rows of borrowed) if (!used.some(({ buffer }) => buffer === rows.buffer)) giveBack(rows);
       borrowed.clear();
+      delete sent.a;
+      delete sent.b;
       lent = [];
     },
   };

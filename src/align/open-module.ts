@@ -1,12 +1,12 @@
 import type { Random } from '../random.js';
-import type { ErrorAlgebra } from './errors.js';
+import { isPlain, type ErrorAlgebra } from './errors.js';
 import { exactErrors } from './exact-errors.js';
 import type { Kernels } from './kernels.js';
 import type { ModuleView, Rotations } from './method.js';
 import { EXACT_RANK, squareOf, type ModuleData } from './module-data.js';
 import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { norm, rowsOf, type CrossGram, type Side } from './rotate.js';
-import { sumOf, type RowFactors } from './row-factors.js';
+import { sumOf, transposed, type RowFactors } from './row-factors.js';
 import { streamedErrors } from './streamed-errors.js';
 
 /** What errors are measured by: Gram matrices of the silos, of all pairs while they are few. Most of a round's work. */
@@ -72,11 +72,31 @@ export function weightedMean(
   rotations: Rotations,
   weights: readonly number[] = data.weights,
 ): RowFactors {
-  const mean = sumOf(kernels, data.layout, (sums) => {
-    weights.forEach((weight, i) => sums.add(weight, rotations[i], data.unchecked(i)));
-  });
+  const mean =
+    isPlain(rotations) && data.shared.b && !data.hasRowsOfB
+      ? plainMean(kernels, data, weights)
+      : sumOf(kernels, data.layout, (sums) => {
+          weights.forEach((weight, i) => sums.add(weight, rotations[i], data.unchecked(i)));
+        });
   // What is not finite in any silo's has come through to here; whose it is shows where they are checked.
   if (![mean.a, mean.bt].every((rows) => Number.isFinite(squareOf(rows))))
     for (let i = 0; i < weights.length; i++) data.factors(i);
   return mean;
+}
+
+/** The same without rotations: B is added up as it was sent, and only the mean goes to rows. */
+function plainMean(kernels: Kernels, data: ModuleData, weights: readonly number[]): RowFactors {
+  const { r, in: inputs, out } = data.layout;
+  const meanOf = (side: Side, length: number): Float32Array => {
+    const sum = kernels.rotatedSum(r, length); // as rows, whatever it is
+    try {
+      weights.forEach((weight, i) => {
+        sum.add(weight, undefined, data.sent(i, side));
+      });
+      return sum.rounded();
+    } finally {
+      sum.end();
+    }
+  };
+  return { r, in: inputs, out, a: meanOf('a', inputs), bt: transposed(meanOf('b', out), out, r) };
 }

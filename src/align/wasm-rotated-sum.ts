@@ -1,4 +1,4 @@
-import { jsKernels, type RotatedSum } from './kernels.js';
+import type { RotatedSum } from './kernels.js';
 import type { SmallMatrix } from './small-matrix.js';
 import { upTo } from './wasm-arena.js';
 import { APART, pieceColumns, putPanels, type Wasm } from './wasm-pieces.js';
@@ -14,7 +14,7 @@ export function wasmRotatedSum(wasm: Wasm, r: number, n: number): RotatedSum {
   return {
     add(weight, rotation, x) {
       if (rotation) addRotated(wasm, { at: kept.at, apart, weight, rotation, r, x, n });
-      else for (let j = 0; j < r; j++) jsKernels.add(row(j), weight, x.subarray(j * n, (j + 1) * n));
+      else for (let j = 0; j < r; j++) addRow(wasm, kept.at + 8 * j * apart, weight, x, j * n, n);
     },
     rounded() {
       const result = new Float32Array(r * n);
@@ -25,6 +25,28 @@ export function wasmRotatedSum(wasm: Wasm, r: number, n: number): RotatedSum {
       arena.release(kept);
     },
   };
+}
+
+/** So many elements at a time, a multiple of 8, stay in the innermost cache. */
+const ADD_PIECE = 4096;
+
+/** The float64 at `to` += weight · n elements of X from `begin` on. */
+function addRow(
+  { exports, arena }: Wasm,
+  to: number,
+  weight: number,
+  x: Float32Array,
+  begin: number,
+  n: number,
+): void {
+  const [at] = arena.reserve(4 * ADD_PIECE);
+  for (let from = 0; from < n; from += ADD_PIECE) {
+    const width = Math.min(ADD_PIECE, n - from);
+    const filled = upTo(width, 8);
+    arena.f32.set(x.subarray(begin + from, begin + from + width), at / 4);
+    arena.f32.fill(0, at / 4 + width, at / 4 + filled);
+    exports.add(to + 8 * from, weight, at, filled);
+  }
 }
 
 interface Addend {

@@ -33,6 +33,8 @@ function dataOf(silos: readonly Factors[], weights: readonly number[]): ModuleDa
     factors: (i) => toRows(silos[i]!),
     unchecked: (i) => toRows(silos[i]!),
     rows: (i, side) => (side === 'a' ? toRows(silos[i]!).a : toRows(silos[i]!).bt),
+    sent: (i, side) => silos[i]![side],
+    hasRowsOfB: false,
     square: (i, side) => silos[i]![side].reduce((sum, value) => sum + value * value, 0),
     release: () => undefined,
   };

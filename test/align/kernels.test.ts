@@ -208,6 +208,20 @@ describe('kernels in WebAssembly, against JavaScript', () => {
     expect(norm(off) / norm(two)).toBeLessThan(2 ** -25 * Math.sqrt(r));
   });
 
+  it.each([
+    [1, 40_001],
+    [3, 4099],
+    [16, 512],
+  ])('adds up without a rotation, %i × %i, to the same bits', (r, n) => {
+    const random = Random.of('plain', r, n);
+    const [one, two] = [wasmKernels().rotatedSum(r, n), jsKernels.rotatedSum(r, n)];
+    for (let silo = 0; silo < 5; silo++) {
+      const x = normals(random, r * n);
+      for (const sum of [one, two]) sum.add(0.3, undefined, x);
+    }
+    expect(one.rounded()).toEqual(two.rounded());
+  });
+
   it('inverts to the same bits', () => {
     const random = Random.of('invert');
     for (const r of [8, 9, 13, 64]) {

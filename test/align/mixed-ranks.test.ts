@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { aggregate } from '../../src/align/aggregate.js';
+import { aggregate, combine } from '../../src/align/aggregate.js';
 import { checkUpdate, expectedUpdate } from '../../src/align/expected-update.js';
 import { fitRank, resizeRows } from '../../src/align/fit-rank.js';
 import { instructions, METHODS } from '../../src/align/methods.js';
@@ -64,6 +64,9 @@ describe('silos of different ranks', () => {
     expect(own.tensors).toEqual(same.tensors);
     expect(own.diagnostics).toEqual(same.diagnostics);
     expect(publishedFactors(own.tensors).r).toBe(SHAPE.r);
+    // What combines without measuring may go another way through the updates.
+    for (const given of [updates, filled])
+      expect(combine(inputOf(previous, [], { method, updates: given })).tensors).toEqual(own.tensors);
   });
 
   it('stay exact: flora and fedex reproduce ΔW*, exact and flexlora are at the bound', () => {

@@ -168,6 +168,15 @@ function addEight(at: usize, weight: v128, a: v128, b: v128): void {
   v128.store(at, dot(v128.load(at, 48), weight, high(b)), 48);
 }
 
+/** `count` float64 at `target` += weight × so many float32 at `x`; count a multiple of 8. */
+export function add(target: usize, weight: f64, x: usize, count: i32): void {
+  const share = f64x2.splat(weight);
+  for (const end = x + (<usize>count << 2); x < end; x += 32) {
+    addEight(target, share, v128.load(x), v128.load(x, 16));
+    target += 64;
+  }
+}
+
 /**
  * target (p rows, float64, `apart` elements apart) += weight · Cᵀ X over `columns` columns of X (m × stride), with Cᵀ X in float32; C
  * (m × p, float32) as panels of four columns each, p a multiple of 4, columns of 8. `slice` is room for m × 8 float32.
