@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 
 /** Messages of one stream that may wait for a slow caller; grpc-js would let 16 of them pile up. */
-const UNSENT = 2;
+export const UNSENT = 2;
 
 /** Writes; resolves when fewer than UNSENT messages wait to be sent, or the call is over. */
 export function streamWriter(

@@ -12,9 +12,10 @@ import type { SharedChunks } from './shared-chunks.js';
 export interface SendOptions {
   /** Where to begin, in payload (tensors) or file bytes. */
   readonly offset: number;
+  /** At most. */
   readonly chunkBytes: number;
   readonly onSent: (bytes: number) => void;
-  /** Where many fetch the same: chunks come from there. */
+  /** Where many fetch the same: chunks come from there, and are smaller while many do. */
   readonly shared?: SharedChunks | undefined;
 }
 
@@ -65,22 +66,44 @@ function checkOffset(offset: number, bytes: number): void {
     throw new FedrotError('option_invalid', `offset ${offset} lies beyond the ${bytes} bytes that there are`);
 }
 
+interface Chunk {
+  readonly chunk: { readonly offset: number; readonly data: Buffer };
+}
+
 async function* sendChunks(
   path: string,
   start: number,
   bytes: number,
-  { offset, chunkBytes, onSent, shared }: SendOptions,
-): AsyncGenerator<{ chunk: { offset: number; data: Buffer } } | Serialized, void, undefined> {
-  let at = offset;
-  for (; shared && at < bytes; at += chunkBytes) {
-    const count = Math.min(chunkBytes, bytes - at);
-    yield await shared.get(path, start + at, count, at);
-    onSent(count);
+  options: SendOptions,
+): AsyncGenerator<Chunk | Serialized, void, undefined> {
+  const { offset, chunkBytes, onSent, shared } = options;
+  if (shared) {
+    yield* sendShared(path, start, bytes, { ...options, shared });
+    return;
   }
-  if (shared) return;
+  let at = offset;
   for await (const data of readChunks(path, start + offset, start + bytes, chunkBytes)) {
     yield { chunk: { offset: at, data } };
     at += data.length;
     onSent(data.length);
+  }
+}
+
+async function* sendShared(
+  path: string,
+  start: number,
+  bytes: number,
+  { offset, chunkBytes, onSent, shared }: SendOptions & { readonly shared: SharedChunks },
+): AsyncGenerator<Serialized, void, undefined> {
+  const leave = shared.enter();
+  try {
+    for (let at = offset; at < bytes;) {
+      const count = Math.min(shared.chunkBytes(at, chunkBytes), bytes - at);
+      yield await shared.get(path, start + at, count, at);
+      onSent(count);
+      at += count;
+    }
+  } finally {
+    leave();
   }
 }
