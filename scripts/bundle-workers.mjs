@@ -1,16 +1,22 @@
-// Puts everything that the aggregation's threads run into one file each, packages included: what loading some two hundred modules takes in
+// Puts everything that the coordinator's threads run into one file each, packages included: what loading some two hundred modules takes in
 // every thread (15 MB and 0.1 s) is most of what a thread takes. Their licences go into a file beside them.
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';
 import { licenceTexts, rememberPackages } from './licences.mjs';
 
-const FOLDER = 'server/aggregation';
-const WORKERS = ['aggregate-worker', 'diagnose-worker'];
+/** By folder: those of one share what they have in common. */
+const WORKERS = {
+  'server/aggregation': ['aggregate-worker', 'diagnose-worker'],
+  'server/transfer': ['upload-worker'],
+};
 
 /** Replaces the workers' modules in a compiled tree. Throws where one does not build. */
 export async function bundleWorkers(root, dist) {
-  const folder = join(dist, FOLDER);
+  for (const [folder, names] of Object.entries(WORKERS)) await bundle(root, join(dist, folder), names);
+}
+
+async function bundle(root, folder, workers) {
   const made = mkdtempSync(join(folder, 'bundled-'));
   const packages = new Set();
   try {
@@ -28,14 +34,14 @@ export async function bundleWorkers(root, dist) {
         target: 'node20',
         minify: false,
         rolldownOptions: {
-          input: Object.fromEntries(WORKERS.map((name) => [name, join(folder, `${name}.js`)])),
+          input: Object.fromEntries(workers.map((name) => [name, join(folder, `${name}.js`)])),
           output: { entryFileNames: '[name].js', chunkFileNames: 'bundled-[hash].js' },
         },
       },
     });
     for (const name of readdirSync(made)) renameSync(join(made, name), join(folder, name));
-    for (const name of WORKERS) rmSync(join(folder, `${name}.js.map`), { force: true });
-    writeFileSync(join(folder, 'THIRD-PARTY.txt'), licenceTexts(root, packages));
+    for (const name of workers) rmSync(join(folder, `${name}.js.map`), { force: true });
+    if (packages.size > 0) writeFileSync(join(folder, 'THIRD-PARTY.txt'), licenceTexts(root, packages));
   } finally {
     rmSync(made, { recursive: true, force: true });
   }

@@ -184,7 +184,7 @@ export const coordinatorConfigSchema = z.strictObject({
         .int()
         .min(1)
         .max(10_000)
-        .default(4)
+        .default(3)
         .describe(
           'uploads that are taken at the same time; others wait their turn, those of slow links are taken besides. Each takes up to uploadWindowBytes of memory',
         ),

@@ -8,6 +8,7 @@ import type { CoordinatorConfig } from './config.js';
 import type { Coordinator } from './coordinator/coordinator.js';
 import type { Retention } from './evidence/retention.js';
 import type { HttpServer } from './http.js';
+import type { UploadThread } from './transfer/upload-thread.js';
 import type { WebhookSender } from './webhooks/webhook-sender.js';
 
 export interface RunningCoordinator {
@@ -27,6 +28,7 @@ interface Parts {
   readonly grpcPort: number;
   readonly coordinator: Coordinator;
   readonly workers: AggregationWorkers;
+  readonly uploads: UploadThread;
   readonly rpc: RpcServer;
   readonly http: HttpServer;
   readonly trust: Trust;
@@ -37,7 +39,7 @@ interface Parts {
 
 /** A coordinator whose parts are all at work. */
 export function running(parts: Parts): RunningCoordinator {
-  const { workers, coordinator, rpc, http, grpcPort, config, logger } = parts;
+  const { workers, uploads, coordinator, rpc, http, grpcPort, config, logger } = parts;
   const { trust, retention, webhooks, tracing } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -48,6 +50,7 @@ export function running(parts: Parts): RunningCoordinator {
     await trust.stopped();
     await coordinator.close();
     workers.close();
+    await uploads.close();
     await webhooks.close();
     await tracing.close();
     await http.close();

@@ -37,6 +37,7 @@ import { steadyClock } from './steady-clock.js';
 import { openSqliteStore } from './store/sqlite.js';
 import { storageError } from './store/storage-error.js';
 import type { Store } from './store/store.js';
+import { UploadThread } from './transfer/upload-thread.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 
 export interface StartOptions {
@@ -100,6 +101,15 @@ export async function startCoordinator(
     undo.unshift(() => webhooks.close());
     const workers = new AggregationWorkers();
     undo.unshift(async () => workers.close());
+    const uploads = new UploadThread({
+      onDeath: (cause) => {
+        logger.error(
+          { err: cause },
+          'the thread that takes uploads has died; the next upload tries to start another',
+        );
+      },
+    });
+    undo.unshift(() => uploads.close());
     const coordinator = await Coordinator.open({
       config,
       store,
@@ -139,7 +149,10 @@ export async function startCoordinator(
       }),
     };
     const rpc = createRpcServer({
-      silo: createSiloService({ coordinator, identity, softwareVersion, audit, protocol: options.protocol }),
+      silo: createSiloService({
+        ...{ coordinator, identity, softwareVersion, audit, protocol: options.protocol },
+        takeLarge: (place) => uploads.open(place),
+      }),
       admin: createAdminService({ ...adminOptions, identity }),
       enrol: createEnrolService(access, audit),
       transport: {
@@ -212,6 +225,7 @@ export async function startCoordinator(
     );
     return running({
       workers,
+      uploads,
       coordinator,
       rpc,
       http,

@@ -10,7 +10,8 @@ import { Daemon } from './process.mjs';
 import { SILOS } from './plan.mjs';
 
 const RANK = 4;
-const SIDE = 512;
+/** With it an update has 41 kB: large enough for the thread that takes uploads (upload-desk.ts). */
+const SIDE = 640;
 
 /** Version 0: two modules and a head. */
 function initialAdapter() {

@@ -1,6 +1,6 @@
+import { collectGarbage } from '../collect-garbage.js';
 import type { AggregationTask } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
-import { collectGarbage } from './collect-garbage.js';
 import { performAggregation, verifyUpdates } from './perform-aggregation.js';
 import { nameVersion, performParts, syncVersion } from './perform-parts.js';
 

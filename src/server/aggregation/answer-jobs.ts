@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { asFedrotError } from '../../errors.js';
-import { collectGarbage } from './collect-garbage.js';
+import { collectGarbage } from '../collect-garbage.js';
 import type { WorkerAnswer } from './aggregation-job.js';
 
 /** In a worker thread: does every job that comes, and answers. */

@@ -1,8 +1,8 @@
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
+import { collectGarbage } from '../collect-garbage.js';
 import type { RoundJob } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
-import { collectGarbage } from './collect-garbage.js';
 import { performDiagnosis } from './perform-diagnosis.js';
 import { RightOfWay } from './right-of-way.js';
 

@@ -7,6 +7,7 @@ import type { SubmitUpdateRequest } from '../../rpc/gen/fedrot/v1/SubmitUpdateRe
 import type { SubmitUpdateResponseInput } from '../../rpc/gen/fedrot/v1/SubmitUpdateResponse.js';
 import { whileWide } from '../../rpc/while-wide.js';
 import type { UpdateBegin } from '../../rpc/gen/fedrot/v1/UpdateBegin.js';
+import { payloadBytes } from '../../tensor/canonical.js';
 import { fromManifest } from '../../tensor/manifest.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
 import { requireAdmitted } from '../coordinator/admission.js';
@@ -158,32 +159,37 @@ export class SubmitUpdate {
   ): Promise<void> {
     const { key, tensors, begin } = submission;
     const { spool, metrics } = this.coordinator;
-    const { file, checker } = await this.desk.open(key, tensors, begin.offset);
+    const upload = await this.desk.open(key, tensors, begin.offset);
+    const payload = payloadBytes(tensors);
     try {
       const digest = await receivePayload(parts, async (offset, data) => {
         refuse(submission);
-        count(data.length);
+        const { length } = data;
+        count(length);
         this.coordinator.silos.heard(submission.claim.silo);
-        checker.push(offset, data);
-        await file.append(data);
-        metrics.bytesReceived.inc({ kind: 'update' }, data.length);
+        await upload.take(offset, data);
+        metrics.bytesReceived.inc({ kind: 'update' }, length);
       });
-      const sha256 = checker.finish(digest);
+      const { sha256, norm } = await upload.finish(digest);
       if (sha256 !== key.sha256)
         throw new FedrotError(
           'checksum_mismatch',
           `the update was announced as ${key.sha256}; what has come is ${sha256}`,
         );
-      this.#checkNorm(checker.norm);
+      this.#checkNorm(norm);
       refuse(submission);
-      await spool.publish(file, sha256);
+      await upload.publish(spool.pathOf(sha256));
+      await spool.published(sha256);
     } catch (thrown) {
-      const truncated = asTruncated(thrown, checker.received, checker.payloadBytes);
-      if (CONTINUABLE.has(truncated.code)) await file.suspend();
-      else await file.discard();
-      throw truncated;
+      const error = asTruncated(thrown);
+      if (!CONTINUABLE.has(error.code)) {
+        await upload.discard();
+        throw error;
+      }
+      const kept = await upload.suspend();
+      throw error.code === 'stream_truncated' ? continuable(error, kept, payload) : error;
     }
-    await this.#record(submission, checker.payloadBytes);
+    await this.#record(submission, payload);
   }
 
   /** No silo may outweigh all others by the size of its numbers. */
@@ -230,15 +236,20 @@ function refuse({ run, claim }: Submission): void {
 }
 
 /** A caller that left in the middle is a stream that stopped halfway. */
-function asTruncated(thrown: unknown, received: number, total: number): FedrotError {
+function asTruncated(thrown: unknown): FedrotError {
   const error =
     thrown instanceof FedrotError
       ? thrown
       : new FedrotError('internal', 'an upload failed', { cause: thrown });
-  if (error.code !== 'cancelled' && error.code !== 'stream_truncated') return error;
+  return error.code === 'cancelled'
+    ? new FedrotError('stream_truncated', error.message, { cause: error })
+    : error;
+}
+
+function continuable(error: FedrotError, kept: number, total: number): FedrotError {
   return new FedrotError(
     'stream_truncated',
-    `${error.message}; ${received} of ${total} bytes of the update have come and are kept: ask GetUploadStatus and continue there`,
+    `${error.message}; ${kept} of ${total} bytes of the update have come and are kept: ask GetUploadStatus and continue there`,
     { cause: error },
   );
 }

@@ -48,11 +48,9 @@ export class TensorSpool {
     return join(this.folder, `${sha256}.safetensors`);
   }
 
-  /** A file that was hashed while it was written takes its name. */
-  async publish(file: DurableFile, sha256: string): Promise<void> {
-    const path = this.pathOf(sha256);
-    await file.publish(path);
-    await this.#written.note(path);
+  /** A file that was hashed while it was written has taken its name. */
+  async published(sha256: string): Promise<void> {
+    await this.#written.note(this.pathOf(sha256));
   }
 
   /** Whether the file of this hash still is what this process published a short while ago: if not, it has to be read to know what it is. */
@@ -98,15 +96,12 @@ export class TensorSpool {
     return (await fileSize(this.partialPath(key))) ?? 0;
   }
 
-  /** The partial file from its beginning, or what is there of it up to `bytes`. */
-  async openPartial(key: UploadKey, bytes: number): Promise<DurableFile> {
-    const path = this.partialPath(key);
-    if (bytes > 0) return DurableFile.continue(path, bytes);
-    const folder = this.#partialFolder(key.runId, key.round);
-    await mkdir(folder, { recursive: true }).catch((thrown: unknown) => {
+  /** As partialPath, in a folder that is there. */
+  async partialPlace(key: UploadKey): Promise<string> {
+    await mkdir(this.#partialFolder(key.runId, key.round), { recursive: true }).catch((thrown: unknown) => {
       throw storageError(thrown, 'creating a folder for uploads');
     });
-    return DurableFile.create(path);
+    return this.partialPath(key);
   }
 
   /** Removes what a silo has begun to upload for a round under other names: one at a time, or it could fill the disk. */

@@ -1,18 +1,18 @@
 import { FedrotError } from '../../errors.js';
-import { canonicalHeader } from '../../tensor/canonical.js';
-import { PayloadChecker } from '../../tensor/payload-checker.js';
+import { canonicalHeader, payloadBytes } from '../../tensor/canonical.js';
 import type { TensorInfo } from '../../tensor/tensor.js';
-import type { DurableFile } from '../spool/durable-file.js';
+import { DurableFile } from '../spool/durable-file.js';
 import { readChunks } from '../spool/read-chunks.js';
 import type { TensorSpool, UploadKey } from '../spool/tensor-spool.js';
+import { openUpload, type Upload, type UploadPlace } from './upload-file.js';
 
 const READ_BYTES = 1024 * 1024;
 
-/** An update on its way in: where it is written, and what checks it. */
-export interface Upload {
-  readonly file: DurableFile;
-  readonly checker: PayloadChecker;
-}
+/** Smaller updates are not worth the way to another thread. */
+const LARGE_BYTES = 8 * 1024;
+
+/** Where large updates are taken. */
+export type TakeLarge = (place: UploadPlace) => Promise<Upload>;
 
 interface Active {
   readonly controller: AbortController;
@@ -22,10 +22,12 @@ interface Active {
 /** Uploads that can be continued: one stream at a time for each, and what is durable of it. */
 export class UploadDesk {
   readonly #spool: TensorSpool;
+  readonly #takeLarge: TakeLarge;
   readonly #active = new Map<string, Active>();
 
-  constructor(spool: TensorSpool) {
+  constructor(spool: TensorSpool, takeLarge: TakeLarge = openUpload) {
     this.#spool = spool;
+    this.#takeLarge = takeLarge;
   }
 
   /** Runs `work` as the only stream of this upload: a stream that was there before is broken, and ends first. */
@@ -63,65 +65,37 @@ export class UploadDesk {
   }
 
   /**
-   * Opens the file at `offset` of the payload, with a checker that has seen all before it. Throws stream_truncated where
-   * less than that is durable, or what is there belongs to another manifest (and is removed): asking GetUploadStatus helps.
+   * Goes on at `offset` of the payload. Throws stream_truncated where less than that is durable, or what is there belongs to another
+   * manifest (and is removed): asking GetUploadStatus helps.
    */
   async open(key: UploadKey, tensors: readonly TensorInfo[], offset: number): Promise<Upload> {
-    const header = canonicalHeader(tensors);
-    const checker = new PayloadChecker(tensors);
-    if (offset === 0) {
-      const file = await this.#spool.openPartial(key, 0);
-      await file.append(header);
-      return { file, checker };
-    }
-    const durable = await this.durableBytes(key);
+    const durable = offset === 0 ? 0 : await this.durableBytes(key);
     if (offset > durable)
       throw new FedrotError(
         'stream_truncated',
         `the upload cannot continue at byte ${offset}: ${durable} are durable; ask GetUploadStatus`,
       );
-    const file = await this.#reopen(key, header.length + offset);
-    try {
-      await replayInto(checker, file, header, offset);
-      return { file, checker };
-    } catch (thrown) {
-      await file.discard();
-      throw thrown;
-    }
+    const path = await this.#spool.partialPlace(key);
+    if (offset > 0) await this.#restore(key, canonicalHeader(tensors).length + offset);
+    const take = payloadBytes(tensors) < LARGE_BYTES ? openUpload : this.#takeLarge;
+    return take({ path, tensors, offset });
   }
 
-  /** The partial file; or the whole one once more as a partial one, where its round has not counted it yet. */
-  async #reopen(key: UploadKey, bytes: number): Promise<DurableFile> {
-    const whole = await this.#spool.size(key.sha256);
-    if (whole === undefined) return this.#spool.openPartial(key, bytes);
-    const file = await this.#spool.openPartial(key, 0);
-    for await (const chunk of readChunks(this.#spool.pathOf(key.sha256), 0, bytes, READ_BYTES))
-      await file.append(chunk);
-    return file;
+  /** A whole file that its round has not counted yet becomes a partial one once more. */
+  async #restore(key: UploadKey, bytes: number): Promise<void> {
+    if ((await this.#spool.size(key.sha256)) === undefined) return;
+    const file = await DurableFile.create(this.#spool.partialPath(key));
+    try {
+      for await (const chunk of readChunks(this.#spool.pathOf(key.sha256), 0, bytes, READ_BYTES))
+        await file.append(chunk);
+    } finally {
+      await file.close();
+    }
   }
 
   async #headerBytes(path: string, fileBytes: number): Promise<number> {
     for await (const first of readChunks(path, 0, Math.min(8, fileBytes), 8))
       if (first.length === 8) return 8 + Number(first.readBigUInt64LE());
     return fileBytes;
-  }
-}
-
-async function replayInto(
-  checker: PayloadChecker,
-  file: DurableFile,
-  header: Buffer,
-  offset: number,
-): Promise<void> {
-  if (!(await file.read(0, header.length)).equals(header))
-    throw new FedrotError(
-      'stream_truncated',
-      'the upload cannot continue: its manifest is not the one that it began with; it starts anew at offset 0',
-    );
-  while (checker.received < offset) {
-    const at = checker.received;
-    const bytes = await file.read(header.length + at, Math.min(READ_BYTES, offset - at));
-    if (bytes.length === 0) throw new FedrotError('storage_corrupt', 'a part of an upload is gone');
-    checker.push(at, bytes);
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BundleFolder } from '../../../src/server/spool/bundle-folder.js';
 import { readChunks } from '../../../src/server/spool/read-chunks.js';
+import { DurableFile } from '../../../src/server/spool/durable-file.js';
 import { TensorSpool } from '../../../src/server/spool/tensor-spool.js';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -37,11 +38,11 @@ describe('the tensor spool', () => {
   });
 
   it('continues an upload from what is durable, cutting what is beyond', async () => {
-    const first = await spool.openPartial(key, 0);
+    const first = await DurableFile.create(await spool.partialPlace(key));
     await first.append(Buffer.from('hello XX'));
     await first.suspend();
     expect(await spool.partialBytes(key)).toBe(8);
-    const second = await spool.openPartial(key, 6);
+    const second = await DurableFile.continue(await spool.partialPlace(key), 6);
     expect(second.bytes).toBe(6);
     expect((await second.read(0, 100)).toString()).toBe('hello ');
     await second.append(Buffer.from('world'));
@@ -53,7 +54,8 @@ describe('the tensor spool', () => {
   it('removes what nobody needs on start: temporary files, parts of closed rounds, files without a record', async () => {
     const temp = await spool.createTemp();
     await temp.close();
-    for (const round of [2, 3]) await (await spool.openPartial({ ...key, round }, 0)).close();
+    for (const round of [2, 3])
+      await (await DurableFile.create(await spool.partialPlace({ ...key, round }))).close();
     for (const name of ['kept', 'gone']) await writeFile(spool.pathOf(sha(name)), name);
     await mkdir(join(spool.folder, 'not-ours'));
     const again = await TensorSpool.open(spool.folder);

@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { FedrotError } from '../../errors.js';
+import { workerUrl } from '../../worker-url.js';
+import type { Answer, Call, CallName, UploadCalls } from './upload-calls.js';
+import { openUpload, type Received, type Upload, type UploadPlace } from './upload-file.js';
+
+const WORKER = workerUrl(import.meta.url, './upload-worker.js');
+/** For objects that do not live long; chunks lie elsewhere. */
+const YOUNG_MB = 8;
+/** Chunks of an upload that are being worked on: one while the next is on its way. */
+const AT_ONCE = 2;
+/** So long uploads that were cut have to make durable what has come when the coordinator stops. */
+const LAST_MS = 2000;
+
+interface Waiting {
+  readonly resolve: (outcome: never) => void;
+  readonly reject: (error: FedrotError) => void;
+}
+
+type Ask = <N extends CallName>(
+  name: N,
+  args: Parameters<UploadCalls[N]>,
+  give?: ArrayBuffer,
+) => ReturnType<UploadCalls[N]>;
+
+export interface UploadThreadOptions {
+  /** Called with why, where the thread dies of itself. */
+  readonly onDeath?: (cause: unknown) => void;
+  /** So long a thread is kept that has nothing to do, ms. */
+  readonly idleMs?: number;
+  /** What runs in the thread. */
+  readonly url?: URL;
+}
+
+/**
+ * A thread that hashes, checks and writes what comes of uploads: that is a third of what an upload takes of the event loop, and what
+ * comes at 200 MB/s would otherwise be garbage of the main thread. Started when it is needed, kept while there is something to do.
+ */
+export class UploadThread {
+  readonly #options: Required<UploadThreadOptions>;
+  #worker: Worker | undefined;
+  /** The thread before has ended: nothing of it is still being written. */
+  #before: Promise<unknown> = Promise.resolve();
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+  #seq = 0;
+  #uploads = 0;
+  readonly #open = new Set<number>();
+  readonly #waiting = new Map<number, Waiting>();
+
+  constructor({ onDeath = () => undefined, idleMs = 30_000, url = WORKER }: UploadThreadOptions = {}) {
+    this.#options = { onDeath, idleMs, url };
+  }
+
+  /**
+   * As openUpload, and on the caller's own thread where none can be had. The upload's calls throw unavailable where the thread dies: what
+   * it wrote can be continued.
+   */
+  async open(place: UploadPlace): Promise<Upload> {
+    try {
+      return await this.#openThere(place);
+    } catch (thrown) {
+      if (this.#closed || !(thrown instanceof FedrotError) || thrown.code !== 'unavailable') throw thrown;
+      await this.#before;
+      return openUpload(place);
+    }
+  }
+
+  async #openThere(place: UploadPlace): Promise<Upload> {
+    const upload = this.#uploads++;
+    this.#open.add(upload);
+    this.#rest();
+    const over = (): void => {
+      this.#open.delete(upload);
+      this.#rest();
+    };
+    try {
+      await this.#before;
+      if (this.#closed) throw ended();
+      const worker = (this.#worker ??= this.#start());
+      const ask = (name: CallName, args: readonly unknown[], give?: ArrayBuffer): Promise<unknown> =>
+        this.#worker === worker
+          ? this.#ask({ upload, seq: this.#seq++, name, args } as unknown as Call, give)
+          : Promise.reject(ended());
+      await ask('open', [place]);
+      return new ThreadUpload(ask as Ask, over);
+    } catch (thrown) {
+      over();
+      throw thrown;
+    }
+  }
+
+  /** Takes no more uploads; resolves when those that are open are over, or time is up, and the thread has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const deadline = performance.now() + LAST_MS;
+    while (this.#open.size > 0 && this.#worker !== undefined && performance.now() < deadline) await sleep(10);
+    this.#end();
+    await this.#before;
+  }
+
+  #end(): void {
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    if (worker !== undefined) this.#before = worker.terminate();
+    this.#fail(ended());
+  }
+
+  #ask(call: Call, give: ArrayBuffer | undefined): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(call.seq, { resolve, reject });
+      try {
+        this.#worker?.postMessage(call, give === undefined ? [] : [give]);
+      } catch (thrown) {
+        this.#waiting.delete(call.seq);
+        throw thrown;
+      }
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#options.url, {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
+    worker.unref();
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    const gone = (cause: unknown): void => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#before = exited;
+      this.#options.onDeath(cause);
+      this.#fail(ended(cause));
+    };
+    worker.on('message', (answer: Answer) => {
+      const waiting = this.#waiting.get(answer.seq);
+      this.#waiting.delete(answer.seq);
+      if (waiting === undefined) return;
+      if ('outcome' in answer) waiting.resolve(answer.outcome as never);
+      else waiting.reject(asError(answer.error));
+    });
+    worker.on('error', gone);
+    worker.on('exit', gone);
+    return worker;
+  }
+
+  #fail(error: FedrotError): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(error);
+  }
+
+  #rest(): void {
+    clearTimeout(this.#idle);
+    if (this.#open.size > 0 || this.#worker === undefined) return;
+    this.#idle = setTimeout(() => {
+      this.#end();
+    }, this.#options.idleMs);
+    this.#idle.unref();
+  }
+}
+
+function ended(cause?: unknown): FedrotError {
+  const message = 'the thread that takes uploads has ended; ask GetUploadStatus and continue there';
+  return new FedrotError('unavailable', message, { cause });
+}
+
+function asError({ code, message, stack }: Extract<Answer, { error: object }>['error']): FedrotError {
+  return new FedrotError(code, message, { details: { workerStack: stack } });
+}
+
+class ThreadUpload implements Upload {
+  readonly #under: Promise<void>[] = [];
+
+  constructor(
+    private readonly ask: Ask,
+    private readonly over: () => void,
+  ) {}
+
+  async take(offset: number, data: Uint8Array): Promise<void> {
+    // A Buffer's own slice shares memory.
+    const given = isWhole(data) ? data : Uint8Array.prototype.slice.call(data);
+    const done = this.ask('take', [offset, given], given.buffer);
+    // What became of it the next calls say.
+    done.catch(() => undefined);
+    this.#under.push(done);
+    if (this.#under.length >= AT_ONCE) await this.#under.shift();
+  }
+
+  finish(digest: Uint8Array): Promise<Received> {
+    return this.ask('finish', [Uint8Array.from(digest)]);
+  }
+
+  async publish(path: string): Promise<void> {
+    await this.ask('publish', [path]);
+    this.over();
+  }
+
+  suspend(): Promise<number> {
+    return this.ask('suspend', []).finally(this.over);
+  }
+
+  discard(): Promise<void> {
+    return this.ask('discard', []).finally(this.over);
+  }
+}
+
+/** Beyond the bytes themselves: a message's frame. */
+const FRAME_BYTES = 4096;
+
+/** Whether the memory that a chunk lies in holds little else, so that it can be given away; others are copied. */
+function isWhole(data: Uint8Array): data is Uint8Array<ArrayBuffer> {
+  const { buffer, length } = data;
+  return buffer instanceof ArrayBuffer && length > FRAME_BYTES && buffer.byteLength < length + FRAME_BYTES;
+}
