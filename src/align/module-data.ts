@@ -59,7 +59,8 @@ export function moduleData(
   const { r, in: inputs, out } = layout;
   const bytes = 4 * updates.length * r * (inputs + out);
   let keep = updates.length * r <= EXACT_RANK || bytes <= CACHE_BYTES;
-  const previous = readFactors(published, layout);
+  let readPrevious: RowFactors | undefined;
+  const previous = (): RowFactors => (readPrevious ??= readFactors(published, layout));
   const shared = { a: shares(instructions, 'a'), b: shares(instructions, 'b') };
   const kept = updates.map((): Partial<Record<Side, Float32Array>> => ({}));
   const squares = updates.map((): Partial<Record<Side, number>> => ({}));
@@ -76,7 +77,7 @@ export function moduleData(
   };
   /** `room`: where memory comes from. */
   const load = (silo: number, side: Side, room?: (length: number) => Float32Array): Float32Array => {
-    if (!shared[side]) return side === 'a' ? previous.a : previous.bt;
+    if (!shared[side]) return side === 'a' ? previous().a : previous().bt;
     const length = r * (side === 'a' ? inputs : out);
     const into = room?.(length);
     const read = updates[silo]!.tensors.read(layout[side], into);
@@ -109,7 +110,9 @@ export function moduleData(
   return {
     layout,
     weights: updates.map(({ weight }) => weight),
-    previous,
+    get previous() {
+      return previous();
+    },
     shared,
     productsKnown: (shared.a || !trains('a')) && (shared.b || !trains('b')),
     factors: (silo) => ({
@@ -148,6 +151,7 @@ export function moduleData(
       kept.splice(0, kept.length, ...updates.map(() => ({})));
       for (const rows of borrowed) if (!used.some(({ buffer }) => buffer === rows.buffer)) giveBack(rows);
       borrowed.clear();
+      readPrevious = undefined; // what is dead and has grown old may hold this object for long, and must not hold more
       delete sent.a;
       delete sent.b;
       lent = [];

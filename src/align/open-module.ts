@@ -34,7 +34,9 @@ export function openModule(kernels: Kernels, data: ModuleData, round: number, ra
     out,
     silos: data.weights.length,
     weights: data.weights,
-    previous: data.previous,
+    get previous() {
+      return data.previous;
+    },
     random,
     kernels,
     factors: (silo) => data.factors(silo),
@@ -86,17 +88,11 @@ export function weightedMean(
 
 /** The same without rotations: B is added up as it was sent, and only the mean goes to rows. */
 function plainMean(kernels: Kernels, data: ModuleData, weights: readonly number[]): RowFactors {
-  const { r, in: inputs, out } = data.layout;
-  const meanOf = (side: Side, length: number): Float32Array => {
-    const sum = kernels.rotatedSum(r, length); // as rows, whatever it is
-    try {
-      weights.forEach((weight, i) => {
-        sum.add(weight, undefined, data.sent(i, side));
-      });
-      return sum.rounded();
-    } finally {
-      sum.end();
-    }
-  };
-  return { r, in: inputs, out, a: meanOf('a', inputs), bt: transposed(meanOf('b', out), out, r) };
+  const { r, out } = data.layout;
+  const { bt: b, ...mean } = sumOf(kernels, data.layout, (sums) => {
+    weights.forEach((weight, i) => {
+      sums.add(weight, undefined, { ...data.layout, a: data.sent(i, 'a'), bt: data.sent(i, 'b') });
+    });
+  });
+  return { ...mean, bt: transposed(b, out, r) };
 }
