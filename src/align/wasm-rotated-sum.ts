@@ -13,8 +13,9 @@ export function wasmRotatedSum(wasm: Wasm, r: number, n: number): RotatedSum {
     arena.f64.subarray(kept.at / 8 + j * apart, kept.at / 8 + j * apart + n);
   return {
     add(weight, rotation, x) {
-      if (rotation) addRotated(wasm, { at: kept.at, apart, weight, rotation, r, x, n });
-      else for (let j = 0; j < r; j++) addRow(wasm, kept.at + 8 * j * apart, weight, x, j * n, n);
+      const addend = { at: kept.at, apart, weight, r, x, n };
+      if (rotation) addRotated(wasm, addend, rotation);
+      else addPlain(wasm, addend);
     },
     rounded() {
       const result = new Float32Array(r * n);
@@ -30,37 +31,34 @@ export function wasmRotatedSum(wasm: Wasm, r: number, n: number): RotatedSum {
 /** So many elements at a time, a multiple of 8, stay in the innermost cache. */
 const ADD_PIECE = 4096;
 
-/** The float64 at `to` += weight · n elements of X from `begin` on. */
-function addRow(
-  { exports, arena }: Wasm,
-  to: number,
-  weight: number,
-  x: Float32Array,
-  begin: number,
-  n: number,
-): void {
-  const [at] = arena.reserve(4 * ADD_PIECE);
-  for (let from = 0; from < n; from += ADD_PIECE) {
-    const width = Math.min(ADD_PIECE, n - from);
-    const filled = upTo(width, 8);
-    arena.f32.set(x.subarray(begin + from, begin + from + width), at / 4);
-    arena.f32.fill(0, at / 4 + width, at / 4 + filled);
-    exports.add(to + 8 * from, weight, at, filled);
-  }
-}
-
 interface Addend {
   /** Where the sum's rows begin, and how many elements each is from the next. */
   readonly at: number;
   readonly apart: number;
   readonly weight: number;
-  readonly rotation: SmallMatrix;
   readonly r: number;
   readonly x: Float32Array;
   readonly n: number;
 }
 
-function addRotated({ exports, arena }: Wasm, { at, apart, weight, rotation, r, x, n }: Addend): void {
+function addPlain({ exports, arena }: Wasm, { at, apart, weight, r, x, n }: Addend): void {
+  const [xAt] = arena.reserve(4 * ADD_PIECE);
+  const { f32 } = arena;
+  for (let j = 0; j < r; j++)
+    for (let from = 0; from < n; from += ADD_PIECE) {
+      const width = Math.min(ADD_PIECE, n - from);
+      const filled = upTo(width, 8);
+      f32.set(x.subarray(j * n + from, j * n + from + width), xAt / 4);
+      f32.fill(0, xAt / 4 + width, xAt / 4 + filled);
+      exports.add(at + 8 * (j * apart + from), weight, xAt, filled);
+    }
+}
+
+function addRotated(
+  { exports, arena }: Wasm,
+  { at, apart, weight, r, x, n }: Addend,
+  rotation: SmallMatrix,
+): void {
   const rows = upTo(r, 4);
   const piece = pieceColumns(n, 8 * rows + 4 * r);
   const [cAt, sliceAt, xAt] = arena.reserve(4 * r * rows, 32 * r, 4 * r * (piece + APART));
