@@ -3,7 +3,11 @@
 //   npm run check                      everything
 //   node scripts/check.mjs --only lint,types
 //   node scripts/check.mjs --skip tests
-import { spawnSync } from 'node:child_process';
+//
+// What failed is said again at the end: the last of what each such check printed, in the output and, for CI, in the file that
+// FEDROT_TEST_FAILURES names (test/support/failures.ts fills it too).
+import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -98,20 +102,44 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
+/** Of a check's output, in characters: what is said again where it failed. */
+const LAST_WORDS = 3000;
+
+/** Runs a command; its output passes through, and the end of it is kept. */
+function run([file, ...args], env) {
+  const child = spawn(file, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let last = '';
+  const pass = (from, to) =>
+    from.setEncoding('utf8').on('data', (text) => {
+      to.write(text);
+      last = (last + text).slice(-LAST_WORDS);
+    });
+  pass(child.stdout, process.stdout);
+  pass(child.stderr, process.stderr);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ ok: status === 0, last }));
+  });
+}
+
 const results = [];
 for (const name of names.filter((name) => asked.includes(name) && !skipped.includes(name))) {
   const { shows, command, env } = CHECKS[name];
   process.stdout.write(`\n── ${name}: ${shows}\n`);
   const started = performance.now();
-  const [file, ...args] = command;
-  const { status } = spawnSync(file, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
-  });
-  results.push({ name, ok: status === 0, seconds: (performance.now() - started) / 1000 });
+  const { ok, last } = await run(command, env);
+  results.push({ name, ok, last, seconds: (performance.now() - started) / 1000 });
 }
 
+for (const { name, last } of results.filter(({ ok }) => !ok)) {
+  const said = `\n── ${name} failed; the last it said:\n${last}\n`;
+  process.stdout.write(said);
+  if (process.env.FEDROT_TEST_FAILURES) appendFileSync(process.env.FEDROT_TEST_FAILURES, said);
+}
 process.stdout.write('\n');
 for (const { name, ok, seconds } of results)
   process.stdout.write(

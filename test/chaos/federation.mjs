@@ -30,12 +30,21 @@ function initialAdapter() {
   ];
 }
 
+/** Below those that the system gives away of itself (from 32,768 on Linux): a coordinator that comes back finds its own again. */
+let nextPort = 20_000 + 100 * (process.pid % 100);
+
 async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 export class Federation {

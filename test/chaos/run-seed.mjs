@@ -8,6 +8,8 @@ import { planOf, SILOS } from './plan.mjs';
 import { storm } from './storm.mjs';
 
 const END_MS = 90_000;
+/** The level of pino's warnings. */
+const WARN = 40;
 
 export async function runSeed(plan, given, undisturbed, { keep = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), `fedrot-chaos-${plan.seed}-`));
@@ -34,9 +36,19 @@ export async function runSeed(plan, given, undisturbed, { keep = false } = {}) {
     seconds: Number(((performance.now() - began) / 1000).toFixed(1)),
     faults: plan.faults.map(({ kind }) => kind),
     comparable: verdict.comparable,
-    ...(failed && { problems: verdict.problems, folder }),
+    ...(failed && { problems: verdict.problems, plan: plan.faults, said: lastWords(federation), folder }),
     versions: verdict.versions,
   };
+}
+
+/** The last things that went wrong by the daemons' own words, and all that is no log line: for who has the output only. */
+function lastWords(federation) {
+  const { coordinator, silos } = federation ?? {};
+  return [coordinator, ...(silos?.values() ?? [])].filter(Boolean).map(({ name, logs, other }) => {
+    const bad = logs.filter(({ level }) => level >= WARN);
+    const lines = bad.slice(-4).map(({ at, msg, err }) => `${Math.round(at)} ${msg} ${err?.message ?? ''}`);
+    return `${name}: ${[...lines, ...other.slice(-4)].map((line) => line.slice(0, 200)).join(' / ')}`;
+  });
 }
 
 function writeLogs(folder, { coordinator, silos }, plan, verdict) {
