@@ -31,7 +31,7 @@ export interface Upload {
   finish(digest: Uint8Array): Promise<Received>;
   /** As DurableFile.publish. */
   publish(path: string): Promise<void>;
-  /** Makes durable what has come, to be continued. The payload bytes that are kept. */
+  /** Makes durable what has come, to be continued. The payload bytes that are kept. Throws also, after that, what a chunk failed with that no call has said. */
   suspend(): Promise<number>;
   discard(): Promise<void>;
 }

@@ -172,6 +172,7 @@ function asError({ code, message, stack }: Extract<Answer, { error: object }>['e
 
 class ThreadUpload implements Upload {
   readonly #under: Promise<void>[] = [];
+  #told = false;
 
   constructor(
     private readonly ask: Ask,
@@ -185,24 +186,36 @@ class ThreadUpload implements Upload {
     // What became of it the next calls say.
     done.catch(() => undefined);
     this.#under.push(done);
-    if (this.#under.length >= AT_ONCE) await this.#under.shift();
+    if (this.#under.length >= AT_ONCE) await this.#tell(this.#under.shift() ?? done);
   }
 
   finish(digest: Uint8Array): Promise<Received> {
-    return this.ask('finish', [Uint8Array.from(digest)]);
+    return this.#tell(this.ask('finish', [Uint8Array.from(digest)]));
   }
 
   async publish(path: string): Promise<void> {
-    await this.ask('publish', [path]);
+    await this.#tell(this.ask('publish', [path]));
     this.over();
   }
 
-  suspend(): Promise<number> {
-    return this.ask('suspend', []).finally(this.over);
+  async suspend(): Promise<number> {
+    const kept = await this.ask('suspend', []).finally(this.over);
+    // A disk that was full just when the stream was cut: nobody has heard of it yet.
+    if (!this.#told) await Promise.all(this.#under);
+    return kept;
   }
 
   discard(): Promise<void> {
     return this.ask('discard', []).finally(this.over);
+  }
+
+  async #tell<T>(outcome: Promise<T>): Promise<T> {
+    try {
+      return await outcome;
+    } catch (thrown) {
+      this.#told = true;
+      throw thrown;
+    }
   }
 }
 

@@ -158,6 +158,14 @@ describe('the thread that takes uploads', () => {
     expect(await upload.suspend()).toBe(2 * CHUNK);
   });
 
+  it('says what a chunk failed with although the upload was cut before another call could', async () => {
+    const upload = await thread.open(place());
+    const [[, first]] = [...chunks(0, CHUNK)] as [[number, Buffer]];
+    first.writeFloatLE(NaN, 4);
+    await upload.take(0, first);
+    await expect(upload.suspend()).rejects.toMatchObject({ code: 'tensor_not_finite' });
+  });
+
   it('can die: its uploads are told, somebody hears why, and another takes the next', async () => {
     const causes: unknown[] = [];
     const dying = new UploadThread({ url: DIES, onDeath: (cause) => causes.push(cause) });
