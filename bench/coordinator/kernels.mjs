@@ -2,7 +2,7 @@
 import { fastKernels } from '../../dist/align/fast-kernels.js';
 import { norm, rotationOf } from '../../dist/align/rotate.js';
 import { softRotation } from '../../dist/align/procrustes.js';
-import { FactorSums } from '../../dist/align/row-factors.js';
+import { SentSums } from '../../dist/align/sent-sums.js';
 import { fromManifest } from '../../dist/tensor/manifest.js';
 
 const kernels = fastKernels();
@@ -13,27 +13,23 @@ const WEIGHT = 0.125;
 const state = [];
 
 /** Sums of a module, and what it is rotated to: for want of a published adapter the first that came. */
-function startOf({ r, n }, bytes) {
+function startOf({ r, n }, align, bytes) {
   const reference = new Float32Array(bytes.buffer.slice(0, 4 * r * n));
-  return { sums: new FactorSums(kernels, { r, in: n, out: n }), reference, norm: norm(reference) };
+  return { sums: new SentSums(kernels, { r, in: n, out: n }, !align), reference, norm: norm(reference) };
 }
 
-/** A and B as they lie: a mean does not care. */
-function addPlainly({ sums }, { r, n }, values) {
-  const [a, bt] = [values.subarray(0, r * n), values.subarray(r * n)];
-  sums.add(WEIGHT, undefined, { a, bt });
+const factorsOf = ({ r, n }, values) => ({ a: values.subarray(0, r * n), b: values.subarray(r * n) });
+
+function addPlainly({ sums }, layout, values) {
+  sums.add(WEIGHT, undefined, factorsOf(layout, values));
 }
 
-/** Where B is transposed; one module is worked on at a time. */
-const room = new Float32Array(2 ** 20);
-
-function addAligned(at, { r, n }, values) {
-  const a = values.subarray(0, r * n);
-  const bt = kernels.transpose(values.subarray(r * n), n, r, room.subarray(0, r * n));
-  const factors = { r, in: n, out: n, a, bt };
+function addAligned(at, layout, values) {
+  const { r, n } = layout;
+  const { a, b } = factorsOf(layout, values);
   const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: norm(a) * at.norm };
   const rotation = softRotation(rotationOf(gram, r, false), r, LAMBDA);
-  at.sums.add(WEIGHT, rotation, factors);
+  at.sums.add(WEIGHT, rotation, { a, b });
 }
 
 /** A stream's handler. */
@@ -43,7 +39,7 @@ export function moduleKernels(align) {
   let filled = 0;
   let bytes;
   const finish = () => {
-    const at = (state[module] ??= startOf(layout, bytes));
+    const at = (state[module] ??= startOf(layout, align, bytes));
     (align ? addAligned : addPlainly)(at, layout, new Float32Array(bytes.buffer));
     module++;
     filled = 0;

@@ -18,8 +18,10 @@ export interface Kernels {
     m: number,
     n: number,
   ) => void;
-  /** A sum that begins at 0, for X of r × n. */
+  /** Σ weight · Rᵀ X, beginning at 0, for X of r × n. */
   readonly rotatedSum: (r: number, n: number) => RotatedSum;
+  /** Σ weight · X R, beginning at 0, for X of n × r: the same numbers as those of rotatedSum for Xᵀ, transposed. */
+  readonly sumFromRight: (n: number, r: number) => RotatedSum;
   /** target += weight · x. */
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
   /** Xᵀ of X (rows × columns), into `result` where there is one to use again. */
@@ -32,11 +34,11 @@ export interface Kernels {
 const TILE = 32;
 
 /**
- * Σ weight · Rᵀ X over silos, kept where the kernels work: the sum in float64, Rᵀ X itself in float32 where that is faster. For means,
- * which are rounded to float32 anyway; not for differences in which something cancels.
+ * Σ weight · Rᵀ X over silos, or of X R, kept where the kernels work: the sum in float64, the product itself in float32 where that is
+ * faster. For means, which are rounded to float32 anyway; not for differences in which something cancels.
  */
 export interface RotatedSum {
-  /** += weight · Rᵀ X, R (r × r) orthogonal or, where undefined, I. */
+  /** += weight times the product, R (r × r) orthogonal or, where undefined, I. */
   add(weight: number, rotation: SmallMatrix | undefined, x: Float32Array): void;
   /** In float32. */
   rounded(): Float32Array;
@@ -85,6 +87,8 @@ export const jsKernels: Kernels = {
     };
   },
 
+  sumFromRight: (n, r) => sumOfTransposed(jsKernels, n, r),
+
   add(target, weight, x) {
     // Four at a time: V8 checks bounds and counts once for them.
     const whole = x.length - (x.length % 4);
@@ -110,6 +114,20 @@ export const jsKernels: Kernels = {
 
   newtonStep,
 };
+
+/** sumFromRight by rows: every X is transposed. */
+export function sumOfTransposed(kernels: Kernels, n: number, r: number): RotatedSum {
+  const sum = kernels.rotatedSum(r, n);
+  return {
+    add(weight, rotation, x) {
+      sum.add(weight, rotation, kernels.transpose(x, n, r));
+    },
+    rounded: () => kernels.transpose(sum.rounded(), r, n),
+    end() {
+      sum.end();
+    },
+  };
+}
 
 type Four = [number, number, number, number];
 

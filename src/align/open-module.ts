@@ -6,7 +6,8 @@ import type { ModuleView, Rotations } from './method.js';
 import { EXACT_RANK, squareOf, type ModuleData } from './module-data.js';
 import { moduleGrams, type ModuleGrams } from './module-grams.js';
 import { norm, rowsOf, type CrossGram, type Side } from './rotate.js';
-import { sumOf, transposed, type RowFactors } from './row-factors.js';
+import { sumOf, type RowFactors } from './row-factors.js';
+import { SentSums } from './sent-sums.js';
 import { streamedErrors } from './streamed-errors.js';
 
 /** What errors are measured by: Gram matrices of the silos, of all pairs while they are few. Most of a round's work. */
@@ -75,8 +76,8 @@ export function weightedMean(
   weights: readonly number[] = data.weights,
 ): RowFactors {
   const mean =
-    isPlain(rotations) && data.shared.b && !data.hasRowsOfB
-      ? plainMean(kernels, data, weights)
+    data.shared.b && !data.hasRowsOfB
+      ? meanAsSent(kernels, data, rotations, weights)
       : sumOf(kernels, data.layout, (sums) => {
           weights.forEach((weight, i) => sums.add(weight, rotations[i], data.unchecked(i)));
         });
@@ -86,13 +87,20 @@ export function weightedMean(
   return mean;
 }
 
-/** The same without rotations: B is added up as it was sent, and only the mean goes to rows. */
-function plainMean(kernels: Kernels, data: ModuleData, weights: readonly number[]): RowFactors {
-  const { r, out } = data.layout;
-  const { bt: b, ...mean } = sumOf(kernels, data.layout, (sums) => {
+/** The same of B as it was sent: only the mean goes to rows. */
+function meanAsSent(
+  kernels: Kernels,
+  data: ModuleData,
+  rotations: Rotations,
+  weights: readonly number[],
+): RowFactors {
+  const sums = new SentSums(kernels, data.layout, isPlain(rotations));
+  try {
     weights.forEach((weight, i) => {
-      sums.add(weight, undefined, { ...data.layout, a: data.sent(i, 'a'), bt: data.sent(i, 'b') });
+      sums.add(weight, rotations[i], { a: data.sent(i, 'a'), b: data.sent(i, 'b') });
     });
-  });
-  return { ...mean, bt: transposed(b, out, r) };
+    return sums.rounded();
+  } finally {
+    sums.end();
+  }
 }

@@ -1,9 +1,10 @@
-import { jsKernels, type Kernels } from './kernels.js';
+import { jsKernels, sumOfTransposed, type Kernels } from './kernels.js';
 import { newtonStep, type NewtonStep } from './newton-step.js';
 import type { SmallMatrix } from './small-matrix.js';
 import { Arena, upTo } from './wasm-arena.js';
 import { APART, pieceColumns, putPanels, type Exports, type Wasm } from './wasm-pieces.js';
 import { wasmRotatedSum } from './wasm-rotated-sum.js';
+import { RIGHT_COLUMNS, wasmSumFromRight } from './wasm-sum-from-right.js';
 import { KERNELS_WASM } from './wasm/kernels-binary.js';
 
 /** As much of the WebAssembly JavaScript interface as is used here; neither ES2023's nor Node's types have it. */
@@ -29,7 +30,7 @@ export function wasmKernels(): Kernels {
   const { Module, Instance } = (globalThis as unknown as { WebAssembly: WasmEngine }).WebAssembly;
   const exports = new Instance(new Module(Buffer.from(KERNELS_WASM, 'base64'))).exports as Exports;
   const wasm = { exports, arena: new Arena(exports.memory, 1024) };
-  return {
+  const kernels: Kernels = {
     add: jsKernels.add,
     gram(x, m, y, p, n) {
       return (m * p * n < FEW_PRODUCTS ? jsKernels.gram : wasmGram.bind(null, wasm))(x, m, y, p, n);
@@ -40,6 +41,10 @@ export function wasmKernels(): Kernels {
     },
     rotatedSum: (r, n) =>
       r * r * n < FEW_PRODUCTS ? jsKernels.rotatedSum(r, n) : wasmRotatedSum(wasm, r, n),
+    sumFromRight: (n, r) =>
+      r % RIGHT_COLUMNS !== 0 || r * r * n < FEW_PRODUCTS
+        ? sumOfTransposed(kernels, n, r)
+        : wasmSumFromRight(wasm, n, r),
     transpose(x, rows, columns, result = new Float32Array(x.length)) {
       const whole = rows % 4 === 0 && columns % 4 === 0 && x.length >= FEW_PRODUCTS;
       return (whole ? wasmTranspose.bind(null, wasm) : jsKernels.transpose)(x, rows, columns, result);
@@ -47,6 +52,7 @@ export function wasmKernels(): Kernels {
     newtonStep: (next, x, r, scaled) =>
       r < FEW_ROWS ? newtonStep(next, x, r, scaled) : wasmNewtonStep(wasm, next, x, r, scaled),
   };
+  return kernels;
 }
 
 function wasmGram(

@@ -8,6 +8,7 @@ export interface Exports {
   readonly addProduct: (...args: readonly number[]) => void;
   readonly add: (...args: readonly number[]) => void;
   readonly addRotated: (...args: readonly number[]) => void;
+  readonly addFromRight: (...args: readonly number[]) => void;
   readonly transpose: (...args: readonly number[]) => void;
   readonly newtonStep: (...args: readonly number[]) => number;
 }
@@ -19,7 +20,7 @@ export interface Wasm {
 }
 
 /** Columns are taken in pieces that fit into a cache of so many bytes, of at least so many columns. */
-const PIECE_BYTES = 512 * 1024;
+export const PIECE_BYTES = 512 * 1024;
 const LEAST_COLUMNS = 64;
 
 /** Rows a multiple of 4 KiB apart would share the few places that a cache has for them. */
@@ -29,7 +30,7 @@ export const APART = 16;
 export const pieceColumns = (n: number, bytesAColumn: number): number =>
   Math.min(upTo(n, 8), Math.max(LEAST_COLUMNS, Math.floor(PIECE_BYTES / bytesAColumn / 8) * 8));
 
-/** C (m × p), each element times `scale`, as panels of four columns each; zeros behind the last. */
+/** C (m × p), each element times `scale`, as panels of so many columns each; zeros behind the last. */
 export function putPanels(
   to: Float32Array | Float64Array,
   at: number,
@@ -37,9 +38,10 @@ export function putPanels(
   c: SmallMatrix,
   m: number,
   p: number,
+  columns = 4,
 ): void {
-  for (let j = 0; j < upTo(p, 4); j++) {
-    const panel = at + (j - (j % 4)) * m + (j % 4);
-    for (let i = 0; i < m; i++) to[panel + 4 * i] = j < p ? scale * c[i * p + j]! : 0;
+  for (let j = 0; j < upTo(p, columns); j++) {
+    const panel = at + (j - (j % columns)) * m + (j % columns);
+    for (let i = 0; i < m; i++) to[panel + columns * i] = j < p ? scale * c[i * p + j]! : 0;
   }
 }

@@ -31,7 +31,7 @@ export function wasmRotatedSum(wasm: Wasm, r: number, n: number): RotatedSum {
 /** So many elements at a time, a multiple of 8, stay in the innermost cache. */
 const ADD_PIECE = 4096;
 
-interface Addend {
+export interface Addend {
   /** Where the sum's rows begin, and how many elements each is from the next. */
   readonly at: number;
   readonly apart: number;
@@ -41,7 +41,8 @@ interface Addend {
   readonly n: number;
 }
 
-function addPlain({ exports, arena }: Wasm, { at, apart, weight, r, x, n }: Addend): void {
+/** The sum += weight · X, element by element. */
+export function addPlain({ exports, arena }: Wasm, { at, apart, weight, r, x, n }: Addend): void {
   const [xAt] = arena.reserve(4 * ADD_PIECE);
   const { f32 } = arena;
   for (let j = 0; j < r; j++)

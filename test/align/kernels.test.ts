@@ -68,6 +68,33 @@ describe.each([
     }
   });
 
+  it('sumFromRight: Σ weight · X R, to the bits of rotatedSum on the other side', () => {
+    for (const [n, r] of [
+      ...shapes.map(({ m, n }) => [n, m] as const),
+      [4097, 8],
+      [1022, 16],
+      [700, 64],
+    ] as const) {
+      const [x, plain] = [normals(random, n * r), normals(random, n * r)];
+      const rotation = randomRotation(r, random);
+      const [right, left] = [kernels.sumFromRight(n, r), kernels.rotatedSum(r, n)];
+      right.add(0.5, undefined, plain);
+      right.add(-0.3, rotation, x);
+      left.add(0.5, undefined, kernels.transpose(plain, n, r));
+      left.add(-0.3, rotation, kernels.transpose(x, n, r));
+      const got = right.rounded();
+      expect(kernels.transpose(got, n, r)).toEqual(left.rounded());
+      if (n < 200) {
+        const expected = times(fromFlat(x, n, r), fromFlat(rotation, r, r)).flat();
+        got.forEach((value, i) =>
+          expect(Math.abs(value - (0.5 * plain[i]! - 0.3 * expected[i]!))).toBeLessThan(FLOAT32),
+        );
+      }
+      left.end();
+      right.end();
+    }
+  });
+
   it('rotatedSum: several at a time, ended in any order, with other kernels at work between', () => {
     const [r, n] = [8, 700];
     const x = normals(random, r * n);

@@ -239,6 +239,53 @@ export function addRotated(
   }
 }
 
+/**
+ * target (rows × p, float64, nothing between the rows) += weight · X C for X (rows × m, float32, nothing between the rows either), with
+ * X C in float32; C (m × p, float32) as panels of eight columns each, rows a multiple of 4, p of 8.
+ */
+export function addFromRight(target: usize, weight: f64, x: usize, rows: i32, m: i32, c: usize, p: i32): void {
+  const row = <usize>m << 2;
+  const out = <usize>p << 3;
+  const size = <usize>m << 5; // of a panel
+  const share = f64x2.splat(weight);
+  for (const end = x + <usize>rows * row; x < end; x += row << 2) {
+    let by = c;
+    for (let j: usize = 0; j < out; j += 64) {
+      let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
+      let t0 = f32x4.splat(0), t1 = f32x4.splat(0), t2 = f32x4.splat(0), t3 = f32x4.splat(0);
+      let from = x;
+      for (const byEnd = by + size; by < byEnd; by += 32) {
+        const a = v128.load(by);
+        const b = v128.load(by, 16);
+        let at = from;
+        let w = v128.load32_splat(at);
+        s0 = dot4(s0, w, a);
+        t0 = dot4(t0, w, b);
+        at += row;
+        w = v128.load32_splat(at);
+        s1 = dot4(s1, w, a);
+        t1 = dot4(t1, w, b);
+        at += row;
+        w = v128.load32_splat(at);
+        s2 = dot4(s2, w, a);
+        t2 = dot4(t2, w, b);
+        w = v128.load32_splat(at + row);
+        s3 = dot4(s3, w, a);
+        t3 = dot4(t3, w, b);
+        from += 4;
+      }
+      let to = target + j;
+      addEight(to, share, s0, t0);
+      to += out;
+      addEight(to, share, s1, t1);
+      to += out;
+      addEight(to, share, s2, t2);
+      addEight(to + out, share, s3, t3);
+    }
+    target += out << 2;
+  }
+}
+
 /** result (columns × rows) = Xᵀ of X (rows × columns), float32, both counts multiples of 4, nothing between the rows. */
 export function transpose(result: usize, x: usize, rows: i32, columns: i32): void {
   const row = <usize>columns << 2;
