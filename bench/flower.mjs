@@ -1,5 +1,6 @@
 // The same exchange on Flower and on fedrot, in turns in one run: `npm run bench:flower`. Trivial local work, FedAvg against fedit, the same
-// number of silos and bytes; seconds a round and peak memory of the server's side. Flower as it is and with its polling intervals lowered.
+// number of silos and bytes; seconds a round and peak memory of the server's side. Flower as it is and with its polling intervals lowered; and
+// what Node and grpc-js take by themselves for a round's uploads alone.
 //
 //   node scripts/python-env.mjs --flower      makes its Python environment (bench/flower/requirements.txt)
 //   npm run bench:flower -- --only 8x10MB --rounds 5 --write
@@ -7,7 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRows, writeTable } from './coordinator/report.mjs';
 import { bytesOf, SHAPES } from './coordinator/payload.mjs';
-import { median, roundTimes } from './coordinator/parts.mjs';
+import { bareUploads, median, roundTimes } from './coordinator/parts.mjs';
 import { remove, temporaryFolder } from './coordinator/processes.mjs';
 import { flowerVersion, isInstalled, runFlower } from './flower/flower.mjs';
 
@@ -54,6 +55,7 @@ for (const name of names) {
   const stock = await flower(undefined);
   const lowered = await flower(POLL_SECONDS);
   const after = await roundTimes({ shape, count: clients, method: 'averaged', rounds });
+  const bare = await bareUploads({ shape, count: clients, rounds });
   const seconds = median([...before.times, ...after.times]);
   const peak = Math.max(before.peakMB, after.peakMB);
   const side = ({ seconds: times, peakMB }) => ({
@@ -66,6 +68,7 @@ for (const name of names) {
   const row = {
     ...{ clients, updateMB: bytesOf(SHAPES[shape]) / 1e6, seconds, peakMB: peak, version: flowerVersion() },
     ...{
+      bare,
       stock: side(stock),
       lowered: side(lowered),
       pollSeconds: POLL_SECONDS,

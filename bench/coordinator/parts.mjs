@@ -247,6 +247,26 @@ export async function roundTimes({ shape, count, method, rounds }) {
   return { times, peakMB: peak };
 }
 
+/**
+ * What Node and grpc-js take by themselves: a round's uploads, and nothing back, to a handler that hashes, writes and fsyncs them.
+ * Seconds of the middle one, and the most memory.
+ */
+export async function bareUploads({ shape, count, rounds }) {
+  const folder = temporaryFolder();
+  const server = await startRaw('disk', folder);
+  const silos = await startSilos({ address: server.address, shape, count, join: false });
+  const times = [];
+  for (let round = 0; round <= rounds; round++) {
+    const [{ seconds }] = await silos.each({ ask: 'raw' });
+    if (round > 0) times.push(seconds);
+  }
+  const peak = peakMB(server.pid);
+  await silos.close();
+  await server.stop();
+  remove(folder);
+  return { seconds: median(times), peakMB: peak };
+}
+
 /** A round without training: assign, fetch, submit, aggregate, publish. */
 async function overhead({ shape, count, repeats }) {
   const rows = [];

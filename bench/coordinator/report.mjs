@@ -96,10 +96,14 @@ function flowerTable(kept) {
       `${number(side.peakMB)} MB`,
       `${number(r.peakMB)} MB`,
       percent(side.memoryShare),
+      judged && r.bare ? `${number(r.bare.seconds, 2)} s, ${number(r.bare.peakMB)} MB` : '–',
       judged ? reached(side.faster >= r.targetFaster && side.memoryShare <= r.targetShare) : '–',
     ]),
   );
-  const head = ['silos', 'Flower', 'its round', 'fedrot', 'faster', 'its peak', 'fedrot', 'share', 'reached'];
+  const head = [
+    ...['silos', 'Flower', 'its round', 'fedrot', 'faster'],
+    ...['its peak', 'fedrot', 'share', 'bare uploads', 'reached'],
+  ];
   const when = [...new Set(Object.values(kept).map(({ machine, date }) => `${machine}, ${date}`))];
   return `${tableOf(head, lines)}\n\n${when.join('; ')}.`;
 }
