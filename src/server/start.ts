@@ -151,7 +151,7 @@ export async function startCoordinator(
     const rpc = createRpcServer({
       silo: createSiloService({
         ...{ coordinator, identity, softwareVersion, audit, protocol: options.protocol },
-        takeLarge: (place) => uploads.open(place),
+        openThere: (place) => uploads.open(place),
       }),
       admin: createAdminService({ ...adminOptions, identity }),
       enrol: createEnrolService(access, audit),

@@ -1,4 +1,4 @@
-import { collectGarbage } from '../collect-garbage.js';
+import { collectGarbage } from '../threads/collect-garbage.js';
 import type { AggregationTask } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
 import { performAggregation, verifyUpdates } from './perform-aggregation.js';

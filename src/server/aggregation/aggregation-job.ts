@@ -1,4 +1,3 @@
-import type { ErrorCode } from '../../errors.js';
 import type { RobustSpec, ServerOptimizerSpec } from '../../run-spec.js';
 
 /** The updates of a round, and what is made of them: everything by path, so that nothing large crosses threads. */
@@ -67,8 +66,3 @@ export type AggregationTask = { readonly job: AggregationJob } & (
 
 /** ‖X‖² of every part that a worker combined, by number. */
 export type PartSquares = readonly (readonly [part: number, square: number])[];
-
-/** What comes back from a worker. */
-export type WorkerAnswer<T> =
-  | { readonly outcome: T }
-  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly stack?: string } };

@@ -12,12 +12,6 @@ export type Aggregate = (job: AggregationJob, signal: AbortSignal) => Promise<Ag
 /** Measures a published round. */
 export type Diagnose = (job: RoundJob, signal: AbortSignal) => Promise<RoundDiagnostics>;
 
-/** For objects that do not live long. Tensors lie elsewhere: threads need little, and by default would take six times as much each. */
-const YOUNG_MB = 8;
-
-/** So long a thread is kept that has nothing to do, ms. */
-const IDLE_MS = 30_000;
-
 /**
  * The threads that aggregations and diagnoses are done in. Aggregations of several runs go side by side, as many as half the
  * processors, two at least; more wait their turn. Diagnoses have one thread of their own, which gives way to aggregations.
@@ -31,12 +25,15 @@ export class AggregationWorkers {
   readonly #rightOfWay = new RightOfWay();
   readonly #most: number;
 
-  constructor({ idleMs = IDLE_MS, most = Math.max(2, availableParallelism() >> 1) } = {}) {
+  constructor({
+    idleMs,
+    most = Math.max(2, availableParallelism() >> 1),
+  }: { readonly idleMs?: number; readonly most?: number } = {}) {
     const start = (file: string, workerData?: unknown): WarmWorker =>
       new WarmWorker({
         url: workerUrl(import.meta.url, file),
-        idleMs,
-        worker: { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } },
+        workerData,
+        ...(idleMs !== undefined && { idleMs }),
       });
     this.#most = most;
     this.#free = Array.from({ length: most }, () => start('./aggregate-worker.js'));

@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os';
 import { workerData } from 'node:worker_threads';
-import { collectGarbage } from '../collect-garbage.js';
+import { collectGarbage } from '../threads/collect-garbage.js';
 import type { RoundJob } from './aggregation-job.js';
 import { answerJobs } from './answer-jobs.js';
 import { performDiagnosis } from './perform-diagnosis.js';

@@ -16,7 +16,7 @@ import { hashOf } from '../transfer/receive-payload.js';
 import { sendFile } from '../transfer/send-stream.js';
 import { SharedChunks } from '../transfer/shared-chunks.js';
 import { UploadAdmission } from '../transfer/upload-admission.js';
-import { UploadDesk, type TakeLarge } from '../transfer/upload-desk.js';
+import { UploadDesk, type OpenUpload } from '../transfer/upload-desk.js';
 import { wellFormed } from '../access/refusals.js';
 import { checkRange, cleanText } from './checks.js';
 import { fetchAdapter } from './fetch-adapter.js';
@@ -43,7 +43,7 @@ export interface SiloServiceOptions {
   /** Default: nothing is written down. */
   readonly audit?: AuditLog;
   /** Default: on the main thread. */
-  readonly takeLarge?: TakeLarge;
+  readonly openThere?: OpenUpload;
 }
 
 /** A silo that fails with one of these has refused what it was given: the bundle, the run, or whoever sent them. */
@@ -63,11 +63,11 @@ export function createSiloService({
   softwareVersion,
   audit,
   protocol = PROTOCOL,
-  takeLarge,
+  openThere,
 }: SiloServiceOptions): SiloHandlers {
   const { config, silos, bundles, metrics, clock } = coordinator;
   const caller = new SiloCaller(identity, silos);
-  const desk = new UploadDesk(coordinator.spool, takeLarge);
+  const desk = new UploadDesk(coordinator.spool, openThere);
   const quotas = new UploadQuotas(config.limits, clock, config.dataFolder);
   const admission = new UploadAdmission(config.limits.maxUploadsAtOnce);
   const submit = new SubmitUpdate(coordinator, caller, desk, quotas, admission);

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../errors.js';
+import type { ThreadAnswer } from '../threads/answer.js';
 import type { Upload, UploadPlace } from './upload-file.js';
 
 /** What the thread that takes uploads can be asked for. */
@@ -18,7 +18,4 @@ export type Call = {
   };
 }[CallName];
 
-export type Answer = { readonly seq: number } & (
-  | { readonly outcome: unknown }
-  | { readonly error: { readonly code: ErrorCode; readonly message: string; readonly stack?: string } }
-);
+export type Answer = ThreadAnswer<unknown> & { readonly seq: number };

@@ -9,10 +9,10 @@ import { openUpload, type Upload, type UploadPlace } from './upload-file.js';
 const READ_BYTES = 1024 * 1024;
 
 /** Smaller updates are not worth the way to another thread. */
-const LARGE_BYTES = 8 * 1024;
+const LEAST_BYTES = 8 * 1024;
 
-/** Where large updates are taken. */
-export type TakeLarge = (place: UploadPlace) => Promise<Upload>;
+/** openUpload, wherever it is done. */
+export type OpenUpload = (place: UploadPlace) => Promise<Upload>;
 
 interface Active {
   readonly controller: AbortController;
@@ -22,12 +22,12 @@ interface Active {
 /** Uploads that can be continued: one stream at a time for each, and what is durable of it. */
 export class UploadDesk {
   readonly #spool: TensorSpool;
-  readonly #takeLarge: TakeLarge;
+  readonly #openThere: OpenUpload;
   readonly #active = new Map<string, Active>();
 
-  constructor(spool: TensorSpool, takeLarge: TakeLarge = openUpload) {
+  constructor(spool: TensorSpool, openThere: OpenUpload = openUpload) {
     this.#spool = spool;
-    this.#takeLarge = takeLarge;
+    this.#openThere = openThere;
   }
 
   /** Runs `work` as the only stream of this upload: a stream that was there before is broken, and ends first. */
@@ -77,8 +77,8 @@ export class UploadDesk {
       );
     const path = await this.#spool.partialPlace(key);
     if (offset > 0) await this.#restore(key, canonicalHeader(tensors).length + offset);
-    const take = payloadBytes(tensors) < LARGE_BYTES ? openUpload : this.#takeLarge;
-    return take({ path, tensors, offset });
+    const open = payloadBytes(tensors) < LEAST_BYTES ? openUpload : this.#openThere;
+    return open({ path, tensors, offset });
   }
 
   /** A whole file that its round has not counted yet becomes a partial one once more. */

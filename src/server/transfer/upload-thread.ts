@@ -1,20 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { FedrotError } from '../../errors.js';
 import { workerUrl } from '../../worker-url.js';
+import { outcomeOf } from '../threads/answer.js';
+import { KeptThread, type ThreadSettings } from '../threads/kept-thread.js';
 import type { Answer, Call, CallName, UploadCalls } from './upload-calls.js';
 import { openUpload, type Received, type Upload, type UploadPlace } from './upload-file.js';
 
 const WORKER = workerUrl(import.meta.url, './upload-worker.js');
-/** For objects that do not live long; chunks lie elsewhere. */
-const YOUNG_MB = 8;
 /** Chunks of an upload that are being worked on: one while the next is on its way. */
 const AT_ONCE = 2;
 /** So long uploads that were cut have to make durable what has come when the coordinator stops. */
 const LAST_MS = 2000;
 
 interface Waiting {
-  readonly resolve: (outcome: never) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: FedrotError) => void;
 }
 
@@ -24,33 +23,38 @@ type Ask = <N extends CallName>(
   give?: ArrayBuffer,
 ) => ReturnType<UploadCalls[N]>;
 
-export interface UploadThreadOptions {
+export interface UploadThreadOptions extends Partial<ThreadSettings> {
   /** Called with why, where the thread dies of itself. */
-  readonly onDeath?: (cause: unknown) => void;
-  /** So long a thread is kept that has nothing to do, ms. */
-  readonly idleMs?: number;
-  /** What runs in the thread. */
-  readonly url?: URL;
+  readonly onDeath?: (cause: Error) => void;
 }
 
 /**
  * A thread that hashes, checks and writes what comes of uploads: that is a third of what an upload takes of the event loop, and what
- * comes at 200 MB/s would otherwise be garbage of the main thread. Started when it is needed, kept while there is something to do.
+ * comes at 200 MB/s would otherwise be garbage of the main thread. Several uploads at a time.
  */
 export class UploadThread {
-  readonly #options: Required<UploadThreadOptions>;
-  #worker: Worker | undefined;
-  /** The thread before has ended: nothing of it is still being written. */
-  #before: Promise<unknown> = Promise.resolve();
-  #idle: NodeJS.Timeout | undefined;
+  readonly #thread: KeptThread;
   #closed = false;
   #seq = 0;
   #uploads = 0;
   readonly #open = new Set<number>();
   readonly #waiting = new Map<number, Waiting>();
 
-  constructor({ onDeath = () => undefined, idleMs = 30_000, url = WORKER }: UploadThreadOptions = {}) {
-    this.#options = { onDeath, idleMs, url };
+  constructor({ onDeath, url = WORKER, ...settings }: UploadThreadOptions = {}) {
+    this.#thread = new KeptThread(
+      { url, ...settings },
+      {
+        onMessage: (message) => {
+          const answer = message as Answer;
+          this.#waiting.get(answer.seq)?.resolve(answer);
+          this.#waiting.delete(answer.seq);
+        },
+        onDeath: (cause) => {
+          onDeath?.(cause);
+          this.#fail(ended(cause));
+        },
+      },
+    );
   }
 
   /**
@@ -62,7 +66,7 @@ export class UploadThread {
       return await this.#openThere(place);
     } catch (thrown) {
       if (this.#closed || !(thrown instanceof FedrotError) || thrown.code !== 'unavailable') throw thrown;
-      await this.#before;
+      await this.#thread.nothingBefore();
       return openUpload(place);
     }
   }
@@ -70,19 +74,19 @@ export class UploadThread {
   async #openThere(place: UploadPlace): Promise<Upload> {
     const upload = this.#uploads++;
     this.#open.add(upload);
-    this.#rest();
     const over = (): void => {
       this.#open.delete(upload);
-      this.#rest();
+      if (this.#open.size === 0) this.#thread.rest();
     };
     try {
-      await this.#before;
+      await this.#thread.nothingBefore();
       if (this.#closed) throw ended();
-      const worker = (this.#worker ??= this.#start());
-      const ask = (name: CallName, args: readonly unknown[], give?: ArrayBuffer): Promise<unknown> =>
-        this.#worker === worker
-          ? this.#ask({ upload, seq: this.#seq++, name, args } as unknown as Call, give)
-          : Promise.reject(ended());
+      this.#thread.work();
+      const { current } = this.#thread;
+      const ask = async (name: CallName, args: readonly unknown[], give?: ArrayBuffer): Promise<unknown> => {
+        if (this.#thread.current !== current) throw ended();
+        return this.#ask({ upload, seq: this.#seq++, name, args } as unknown as Call, give);
+      };
       await ask('open', [place]);
       return new ThreadUpload(ask as Ask, over);
     } catch (thrown) {
@@ -95,54 +99,24 @@ export class UploadThread {
   async close(): Promise<void> {
     this.#closed = true;
     const deadline = performance.now() + LAST_MS;
-    while (this.#open.size > 0 && this.#worker !== undefined && performance.now() < deadline) await sleep(10);
-    this.#end();
-    await this.#before;
-  }
-
-  #end(): void {
-    clearTimeout(this.#idle);
-    const worker = this.#worker;
-    this.#worker = undefined;
-    if (worker !== undefined) this.#before = worker.terminate();
+    while (this.#open.size > 0 && this.#thread.current !== undefined && performance.now() < deadline)
+      await sleep(10);
+    this.#thread.end();
     this.#fail(ended());
+    await this.#thread.nothingBefore();
   }
 
-  #ask(call: Call, give: ArrayBuffer | undefined): Promise<unknown> {
-    return new Promise((resolve, reject) => {
+  async #ask(call: Call, give: ArrayBuffer | undefined): Promise<unknown> {
+    const answer = new Promise<Answer>((resolve, reject) => {
       this.#waiting.set(call.seq, { resolve, reject });
-      try {
-        this.#worker?.postMessage(call, give === undefined ? [] : [give]);
-      } catch (thrown) {
-        this.#waiting.delete(call.seq);
-        throw thrown;
-      }
     });
-  }
-
-  #start(): Worker {
-    const worker = new Worker(this.#options.url, {
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    });
-    worker.unref();
-    const exited = new Promise((resolve) => worker.once('exit', resolve));
-    const gone = (cause: unknown): void => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      this.#before = exited;
-      this.#options.onDeath(cause);
-      this.#fail(ended(cause));
-    };
-    worker.on('message', (answer: Answer) => {
-      const waiting = this.#waiting.get(answer.seq);
-      this.#waiting.delete(answer.seq);
-      if (waiting === undefined) return;
-      if ('outcome' in answer) waiting.resolve(answer.outcome as never);
-      else waiting.reject(asError(answer.error));
-    });
-    worker.on('error', gone);
-    worker.on('exit', gone);
-    return worker;
+    try {
+      this.#thread.post(call, give === undefined ? [] : [give]);
+    } catch (thrown) {
+      this.#waiting.delete(call.seq);
+      throw thrown;
+    }
+    return outcomeOf(await answer);
   }
 
   #fail(error: FedrotError): void {
@@ -150,24 +124,11 @@ export class UploadThread {
     this.#waiting.clear();
     for (const { reject } of waiting) reject(error);
   }
-
-  #rest(): void {
-    clearTimeout(this.#idle);
-    if (this.#open.size > 0 || this.#worker === undefined) return;
-    this.#idle = setTimeout(() => {
-      this.#end();
-    }, this.#options.idleMs);
-    this.#idle.unref();
-  }
 }
 
 function ended(cause?: unknown): FedrotError {
   const message = 'the thread that takes uploads has ended; ask GetUploadStatus and continue there';
   return new FedrotError('unavailable', message, { cause });
-}
-
-function asError({ code, message, stack }: Extract<Answer, { error: object }>['error']): FedrotError {
-  return new FedrotError(code, message, { details: { workerStack: stack } });
 }
 
 class ThreadUpload implements Upload {

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
-import { asFedrotError, FedrotError } from '../../errors.js';
-import { collectGarbage } from '../collect-garbage.js';
+import { FedrotError } from '../../errors.js';
+import { failure } from '../threads/answer.js';
+import { collectGarbage } from '../threads/collect-garbage.js';
 import type { Answer, Call } from './upload-calls.js';
 import { openUpload, type Upload } from './upload-file.js';
 
@@ -51,8 +52,7 @@ async function answer(call: Call): Promise<Answer> {
   try {
     return { seq, outcome: await inTurn(call) };
   } catch (thrown) {
-    const { code, message, stack } = asFedrotError(thrown);
-    return { seq, error: { code, message, ...(stack !== undefined && { stack }) } };
+    return { seq, ...failure(thrown) };
   }
 }
 
