@@ -112,13 +112,17 @@ const MANIFEST = Buffer.from(
   }),
 );
 
+/** As the image and the systemd unit start it. */
+const NODE_OPTIONS = '--max-semi-space-size=4';
+
 /** The real coordinator on a folder of its own, in plaintext on loopback, with an operator's client. */
 export async function startCoordinator(flags = []) {
   const folder = temporaryFolder();
-  const daemon = await startProcess([
+  const args = [
     ...[join(root, 'dist/cli/main.js'), 'coordinator', '--json', '--data-folder', folder, '--grpc-port', '0'],
     ...['--http-port', '0', '--log-level', 'warn', ...flags],
-  ]);
+  ];
+  const daemon = await startProcess(args, { env: { NODE_OPTIONS } });
   const address = `127.0.0.1:${daemon.ready.grpcPort}`;
   const admin = createAdminClient({ address });
   return {

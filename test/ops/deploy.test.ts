@@ -126,6 +126,17 @@ describe('systemd units', () => {
     );
     for (const [flag] of rest.matchAll(/--[a-z-]+/g)) expect([...flags, '--config']).toContain(flag);
   });
+  test('the coordinator starts with the options that its image has and the benches measure', () => {
+    const files = [
+      'deploy/systemd/fedrot-coordinator.service',
+      'Dockerfile',
+      'bench/coordinator/processes.mjs',
+    ];
+    const options = files.map(
+      (path) => /--max-semi-space-size=\d+/.exec(readFileSync(repoPath(path), 'utf8'))?.[0],
+    );
+    expect(new Set(options)).toEqual(new Set(['--max-semi-space-size=4']));
+  });
   test.skipIf(!hasTool('systemd-analyze'))('systemd-analyze verifies them', () => {
     const { status, text } = runTool('systemd-analyze', [
       'verify',
