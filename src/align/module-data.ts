@@ -3,7 +3,7 @@ import { firstNotFinite, squareSum } from '../tensor/bytes.js';
 import type { TensorSource } from '../tensor/tensor.js';
 import { shares, type SiloInstructions } from './instructions.js';
 import { readFactors, type ModuleLayout } from './layout.js';
-import type { ArrayPool } from './array-pool.js';
+import { Loans, type ArrayPool } from './array-pool.js';
 import type { Side } from './rotate.js';
 import { transposed, type RowFactors } from './row-factors.js';
 
@@ -65,16 +65,7 @@ export function moduleData(
   const kept = updates.map((): Partial<Record<Side, Float32Array>> => ({}));
   const squares = updates.map((): Partial<Record<Side, number>> => ({}));
 
-  /** Of the pool, and in use here. */
-  const borrowed = new Set<Float32Array>();
-  const borrow = (length: number): Float32Array => {
-    const array = pool.take(length);
-    borrowed.add(array);
-    return array;
-  };
-  const giveBack = (array: Float32Array): void => {
-    if (borrowed.delete(array)) pool.give(array);
-  };
+  const loans = new Loans(pool);
   /** `room`: where memory comes from. */
   const load = (silo: number, side: Side, room?: (length: number) => Float32Array): Float32Array => {
     if (!shared[side]) return side === 'a' ? previous().a : previous().bt;
@@ -82,11 +73,11 @@ export function moduleData(
     const into = room?.(length);
     const read = updates[silo]!.tensors.read(layout[side], into);
     if (side === 'a') {
-      if (into && read !== into) giveBack(into);
+      if (into && read !== into) loans.giveBack(into);
       return filled(read, length);
     }
     const bt = transposed(read, out, read.length / out, room?.(read.length));
-    if (into) giveBack(into);
+    if (into) loans.giveBack(into);
     return filled(bt, length);
   };
   const check = (silo: number, side: Side, rows: Float32Array): Float32Array => {
@@ -97,14 +88,14 @@ export function moduleData(
   };
   /** What is kept; else read, and lent where the next call takes it back. */
   const rowsOf = (silo: number, side: Side, lend: boolean): Float32Array => {
-    const rows = kept[silo]![side] ?? load(silo, side, keep || lend ? borrow : undefined);
+    const rows = kept[silo]![side] ?? load(silo, side, keep || lend ? loans.take : undefined);
     if (keep) kept[silo]![side] = rows;
     return rows;
   };
   let lent: readonly Float32Array[] = [];
   const sent: Partial<Record<Side, Float32Array>> = {};
   const takeBack = (): void => {
-    if (!keep) for (const rows of lent) giveBack(rows);
+    if (!keep) for (const rows of lent) loans.giveBack(rows);
   };
   const trains = (side: Side): boolean => instructions.train === 'both' || instructions.train === side;
   return {
@@ -140,7 +131,7 @@ export function moduleData(
       const rows = kept[silo]![side];
       if (rows || !shared[side]) return asSent(rows ?? load(silo, side));
       const length = r * (side === 'a' ? inputs : out);
-      const read = updates[silo]!.tensors.read(layout[side], (sent[side] ??= borrow(length)));
+      const read = updates[silo]!.tensors.read(layout[side], (sent[side] ??= loans.take(length)));
       return read.length === length ? read : asSent(load(silo, side));
     },
     get hasRowsOfB() {
@@ -149,8 +140,7 @@ export function moduleData(
     release(used) {
       keep = false;
       kept.splice(0, kept.length, ...updates.map(() => ({})));
-      for (const rows of borrowed) if (!used.some(({ buffer }) => buffer === rows.buffer)) giveBack(rows);
-      borrowed.clear();
+      loans.giveBackAllBut(used);
       readPrevious = undefined; // what is dead and has grown old may hold this object for long, and must not hold more
       delete sent.a;
       delete sent.b;

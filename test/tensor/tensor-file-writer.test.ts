@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeTensorFile, tensorInfos } from '../../src/tensor/encode-file.js';
-import { hashFileSync, syncFile, TensorFileWriter } from '../../src/tensor/tensor-file-writer.js';
+import { TensorFileWriter } from '../../src/tensor/tensor-file-writer.js';
+import { hashFileSync, syncFile } from '../../src/tensor/written-file.js';
 
 let folder: string;
 beforeEach(() => {

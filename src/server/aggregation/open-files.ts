@@ -1,7 +1,7 @@
 import type { WeightedUpdate } from '../../align/types.js';
 import { FedrotError } from '../../errors.js';
 import { openTensorFile, type TensorFile } from '../../tensor/safetensors-file.js';
-import { hashFileSync } from '../../tensor/tensor-file-writer.js';
+import { hashFileSync } from '../../tensor/written-file.js';
 import { storageError } from '../store/storage-error.js';
 import type { JobFile, JobUpdate, RoundJob } from './aggregation-job.js';
 

@@ -1,7 +1,8 @@
 import { openParts } from '../../align/parts.js';
 import { checkRange } from '../../align/published-module.js';
 import { FedrotError } from '../../errors.js';
-import { hashFileSync, syncFile, TensorFileWriter } from '../../tensor/tensor-file-writer.js';
+import { TensorFileWriter } from '../../tensor/tensor-file-writer.js';
+import { hashFileSync, syncFile } from '../../tensor/written-file.js';
 import { storageError } from '../store/storage-error.js';
 import type { AggregationJob, OutputFile, PartSquares } from './aggregation-job.js';
 import { OpenFiles } from './open-files.js';
