@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line.js';
 import { FailuresReporter } from './test/support/failures.js';
 
-const { FEDROT_TEST_LABEL: label, FEDROT_TEST_FAILURES: failures } = process.env;
+const { FEDROT_TEST_LABEL: label, FEDROT_TEST_FAILURES: failures, FEDROT_TEST_RETRY: retry } = process.env;
 
 // Which tests need what. `npm test` runs all but the oracles; `npm run check` adds those.
 const E2E = ['test/e2e/**/*.test.ts', 'test/docs/quick-start.test.ts'];
@@ -16,6 +16,8 @@ export default defineConfig({
   test: {
     reporters: ['default', new ClosingLineReporter(label), new FailuresReporter(failures, label)],
     pool: 'forks',
+    // None but in CI (.ci/run), where what passes only at the second try is reported as unsteady.
+    retry: Number(retry ?? 0),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,

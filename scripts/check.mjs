@@ -55,7 +55,11 @@ const CHECKS = {
   },
   chaos: {
     shows: 'federations survive kills, broken connections, clock jumps and full disks',
-    command: [process.execPath, join(root, 'test/chaos/chaos.mjs'), '--seeds', '10', '--jobs', '4'],
+    command: [
+      process.execPath,
+      join(root, 'test/chaos/chaos.mjs'),
+      ...'--seeds 10 --jobs 4 --again 2'.split(' '),
+    ],
   },
   goldens: {
     shows:

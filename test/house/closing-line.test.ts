@@ -12,7 +12,11 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const failures = (): string => join(folder, 'failures');
 
-async function closingLineOf(source: string, label?: string): Promise<{ lines: string[]; code: number }> {
+async function closingLineOf(
+  source: string,
+  label?: string,
+  retry = 0,
+): Promise<{ lines: string[]; code: number }> {
   await writeFile(join(folder, 'sample.test.mjs'), source);
   await writeFile(
     join(folder, 'vitest.config.ts'),
@@ -20,7 +24,7 @@ async function closingLineOf(source: string, label?: string): Promise<{ lines: s
      import { FailuresReporter } from '${join(repoRoot, 'test/support/failures.js')}';
      const label = ${JSON.stringify(label)};
      const failures = new FailuresReporter('${failures()}', label);
-     export default { test: { include: ['*.test.mjs'], reporters: ['default', new ClosingLineReporter(label), failures] } };`,
+     export default { test: { include: ['*.test.mjs'], retry: ${retry}, reporters: ['default', new ClosingLineReporter(label), failures] } };`,
   );
   const vitest = join(repoRoot, 'node_modules/vitest/vitest.mjs');
   return new Promise((resolve) => {
@@ -77,4 +81,14 @@ test('every failure leaves a line in the file that CI reads out at its end', asy
   );
   await closingLineOf(`throw new Error('at load');`);
   expect(await readFile(failures(), 'utf8')).toMatch(/\nsample\.test\.mjs: at load\n$/);
+});
+
+test('a test that passes at the second try only has passed, and is said to be unsteady', async () => {
+  await rm(failures(), { force: true });
+  const source = `${IMPORT}let tries = 0; test('a', () => { if (tries++ === 0) throw new Error('once') }); test('b', () => {});`;
+  expect(await closingLineOf(source, 'node24', 1)).toEqual({
+    lines: ['node24: 2 passed, 0 failed, 0 skipped'],
+    code: 0,
+  });
+  expect(await readFile(failures(), 'utf8')).toBe('node24: unsteady: sample.test.mjs > a: once\n');
 });
