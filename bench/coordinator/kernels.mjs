@@ -27,7 +27,7 @@ function addPlainly({ sums }, layout, values) {
 function addAligned(at, layout, values) {
   const { r, n } = layout;
   const { a, b } = factorsOf(layout, values);
-  const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: norm(a) * at.norm };
+  const gram = { m: kernels.gram(a, r, at.reference, r, n), scale: Math.sqrt(kernels.squares(a)) * at.norm };
   const rotation = softRotation(rotationOf(gram, r, false), r, LAMBDA);
   at.sums.add(WEIGHT, rotation, { a, b });
 }

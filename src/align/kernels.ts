@@ -1,3 +1,4 @@
+import { squareSum } from '../tensor/bytes.js';
 import { newtonStep } from './newton-step.js';
 import type { SmallMatrix } from './small-matrix.js';
 
@@ -22,6 +23,8 @@ export interface Kernels {
   readonly rotatedSum: (r: number, n: number) => RotatedSum;
   /** Σ weight · X R, beginning at 0, for X of n × r: the same numbers as those of rotatedSum for Xᵀ, transposed. */
   readonly sumFromRight: (n: number, r: number) => RotatedSum;
+  /** Σ x² in float64: not finite where an element is not. */
+  readonly squares: (x: Float32Array) => number;
   /** target += weight · x. */
   readonly add: (target: Float64Array, weight: number, x: ArrayLike<number>) => void;
   /** Xᵀ of X (rows × columns), into `result` where there is one to use again. */
@@ -88,6 +91,8 @@ export const jsKernels: Kernels = {
   },
 
   sumFromRight: (n, r) => sumOfTransposed(jsKernels, n, r),
+
+  squares: (x) => squareSum(new Uint8Array(x.buffer, x.byteOffset, x.byteLength), 'f32'),
 
   add(target, weight, x) {
     // Four at a time: V8 checks bounds and counts once for them.

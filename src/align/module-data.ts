@@ -1,6 +1,7 @@
 import { FedrotError } from '../errors.js';
-import { firstNotFinite, squareSum } from '../tensor/bytes.js';
+import { firstNotFinite } from '../tensor/bytes.js';
 import type { TensorSource } from '../tensor/tensor.js';
+import { fastKernels } from './fast-kernels.js';
 import { shares, type SiloInstructions } from './instructions.js';
 import { readFactors, type ModuleLayout } from './layout.js';
 import { Loans, type ArrayPool } from './array-pool.js';
@@ -161,7 +162,7 @@ const bytesOf = (data: Float32Array): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /** ‖X‖_F², not finite where an element is not. */
-export const squareOf = (data: Float32Array): number => squareSum(bytesOf(data), 'f32');
+export const squareOf = (data: Float32Array): number => fastKernels().squares(data);
 
 /** The sum of the squares, which float32 values cannot take beyond float64. Throws tensor_not_finite, naming tensor and silo. */
 export function checkFinite(data: Float32Array, tensor: string, silo: string): number {

@@ -6,6 +6,7 @@ export interface Exports {
   readonly memory: WasmMemory;
   readonly gram: (...args: readonly number[]) => void;
   readonly addProduct: (...args: readonly number[]) => void;
+  readonly squares: (...args: readonly number[]) => number;
   readonly add: (...args: readonly number[]) => void;
   readonly addRotated: (...args: readonly number[]) => void;
   readonly addFromRight: (...args: readonly number[]) => void;

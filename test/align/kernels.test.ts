@@ -132,6 +132,23 @@ describe.each([
     }
   });
 
+  it('squares: Σ x², not finite where an element is not', () => {
+    for (const length of [0, 1, 15, 17, 4095, 4096, 9001]) {
+      const x = normals(random, length);
+      const expected = x.reduce((sum, value) => sum + value * value, 0);
+      expect(Math.abs(kernels.squares(x) - expected)).toBeLessThanOrEqual(1e-12 * length);
+      for (const [at, value] of [
+        [0, NaN],
+        [length - 1, Infinity],
+        [length >> 1, -Infinity],
+      ] as const)
+        // prettier-ignore
+        if (length > 0) expect(kernels.squares(x.map((was, i) => (i === at ? value : was)))).not.toBeLessThan(Infinity);
+    }
+    const largest = Math.fround(3.4e38);
+    expect(kernels.squares(new Float32Array(5000).fill(largest)) / (5000 * largest ** 2)).toBeCloseTo(1, 12);
+  });
+
   it('transpose: Xᵀ', () => {
     for (const [rows, columns] of [
       [1, 1],

@@ -155,6 +155,27 @@ export function addProduct(
 }
 
 @inline
+function addSquares(sum: v128, x: v128): v128 {
+  const l = low(x);
+  const h = high(x);
+  return dot(dot(sum, l, l), h, h);
+}
+
+/** Σ x² in float64 over `count` float32 at `x`, count a multiple of 16. */
+export function squares(x: usize, count: i32): f64 {
+  // Four sums, because each addition has to wait for the one before.
+  let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
+  for (const end = x + (<usize>count << 2); x < end; x += 64) {
+    s0 = addSquares(s0, v128.load(x));
+    s1 = addSquares(s1, v128.load(x, 16));
+    s2 = addSquares(s2, v128.load(x, 32));
+    s3 = addSquares(s3, v128.load(x, 48));
+  }
+  s0 = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3));
+  return f64x2.extract_lane(s0, 0) + f64x2.extract_lane(s0, 1);
+}
+
+@inline
 function dot4(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y));
 }
