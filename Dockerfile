@@ -56,7 +56,7 @@ FROM runtime AS coordinator
 COPY --from=build-coordinator /production ./
 # Inside a container the published ports decide who reaches it. `docker exec … fedrot token create` acts as the first operator.
 ENV FEDROT_DATA_FOLDER=/data FEDROT_GRPC_HOST=0.0.0.0 FEDROT_HTTP_HOST=0.0.0.0 FEDROT_CREDENTIAL=/data/pki/admin
-# V8 lets its nursery grow to 48 MB while modules are loaded; what is large in a coordinator lies elsewhere (docs/performance.md).
+# V8 lets its nursery grow to 33 MB while modules are loaded; what is large in a coordinator lies elsewhere (docs/performance.md).
 ENV NODE_OPTIONS=--max-semi-space-size=4
 EXPOSE 9470 9471
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

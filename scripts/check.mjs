@@ -107,7 +107,10 @@ if (unknown.length > 0) {
 }
 
 /** Of a check's output, in characters: what is said again where it failed. */
-const LAST_WORDS = 3000;
+const LAST_WORDS = 2000;
+
+/** So long a check that has ended may leave its output open, ms: to a process that outlives it. */
+const GRACE_MS = 5000;
 
 /** Runs a command; its output passes through, and the end of it is kept. */
 function run([file, ...args], env) {
@@ -124,9 +127,14 @@ function run([file, ...args], env) {
     });
   pass(child.stdout, process.stdout);
   pass(child.stderr, process.stderr);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve({ ok: status === 0, last }));
+  return new Promise((resolve) => {
+    const end = (status) => resolve({ ok: status === 0, last });
+    child.once('error', (error) => {
+      last += error.message;
+      end(1);
+    });
+    child.once('close', end);
+    child.once('exit', (status) => setTimeout(end, GRACE_MS, status).unref());
   });
 }
 

@@ -4,7 +4,7 @@ import type { SmallMatrix } from './small-matrix.js';
 
 /**
  * The work along the long dimension n, and what is worth its own code in r × r. Factors lie as rows: A (r × n) as it is, B (n × r) transposed, so that one set of
- * kernels serves both, and a rotation R takes either to Rᵀ X.
+ * kernels serves both, and a rotation R takes either to Rᵀ X; but for sumFromRight, which takes B as it is sent.
  */
 export interface Kernels {
   /** X Yᵀ for X (m × n) and Y (p × n): m × p, products and sums in float64. */
@@ -123,9 +123,10 @@ export const jsKernels: Kernels = {
 /** sumFromRight by rows: every X is transposed. */
 export function sumOfTransposed(kernels: Kernels, n: number, r: number): RotatedSum {
   const sum = kernels.rotatedSum(r, n);
+  const room = new Float32Array(n * r);
   return {
     add(weight, rotation, x) {
-      sum.add(weight, rotation, kernels.transpose(x, n, r));
+      sum.add(weight, rotation, kernels.transpose(x, n, r, room));
     },
     rounded: () => kernels.transpose(sum.rounded(), r, n),
     end() {

@@ -11,19 +11,21 @@ interface SentFactors {
 }
 
 /**
- * Σ weight · (Rᵀ A, B R) of factors as they are sent, in float64 where the kernels work: B is not transposed for every silo, only their
- * sum is. Each element has the bits that FactorSums gives it. Ended by whoever began it.
+ * Σ weight · (Rᵀ A, B R) of factors as they are sent, in float64 where the kernels work: where the kernels multiply from the right, and
+ * where nothing is rotated, B is not transposed for every silo, only their sum is. Each element has the bits that FactorSums gives it.
+ * Ended by whoever began it.
  */
 export class SentSums {
   readonly #shape: Shape;
   readonly #a: RotatedSum;
   readonly #b: RotatedSum;
 
-  /** `plain`: every rotation will be I; any shape serves then. */
+  /** `plain`: every rotation will be I. */
   constructor(kernels: Kernels, { r, in: inputs, out }: Shape, plain: boolean) {
     this.#shape = { r, in: inputs, out };
     this.#a = kernels.rotatedSum(r, inputs);
-    this.#b = plain ? kernels.rotatedSum(1, out * r) : kernels.sumFromRight(out, r);
+    // Element by element, so it does not matter that B lies as columns.
+    this.#b = plain ? kernels.rotatedSum(r, out) : kernels.sumFromRight(out, r);
   }
 
   /** R undefined is I. */

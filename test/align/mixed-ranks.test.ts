@@ -69,6 +69,21 @@ describe('silos of different ranks', () => {
       expect(combine(inputOf(previous, [], { method, updates: given })).tensors).toEqual(own.tensors);
   });
 
+  it.each([2, 3])(
+    'fedrot: so do factors as large as the kernels in WebAssembly take them, in round %i',
+    (round) => {
+      const [shape, random] = [{ r: 16, in: 600, out: 701 }, Random.of('large')];
+      const previous = randomFactors(random, shape);
+      const silos = [16, 8, 3].map((r) => randomFactors(random, { ...shape, r }));
+      const input = (given: Factors[]): ReturnType<typeof inputOf> =>
+        inputOf(previous, [], { round, updates: updatesOf(given, [1, 2, 3]) });
+      const filled = silos.map((silo) => resizeRows(silo, shape.r));
+      const own = combine(input(silos));
+      expect(own.tensors).toEqual(combine(input(filled)).tensors);
+      expect(own.tensors).toEqual(aggregate(input(silos)).tensors);
+    },
+  );
+
   it('stay exact: flora and fedex reproduce ΔW*, exact and flexlora are at the bound', () => {
     const { previous, silos, updates } = silosOf(3);
     const target = exactMean(silos, [1, 2, 3, 4]);

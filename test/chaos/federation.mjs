@@ -31,7 +31,7 @@ function initialAdapter() {
 }
 
 /** Below those that the system gives away of itself (from 32,768 on Linux): a coordinator that comes back finds its own again. */
-let nextPort = 20_000 + 100 * (process.pid % 100);
+let nextPort = 20_000 + 1000 * (process.pid % 12);
 
 async function freePort() {
   for (;;) {

@@ -132,17 +132,18 @@ function checkChain({ data }, texts, run, check) {
  * No attempt of a round lasts longer than its deadline, while the coordinator is there. A deadline is a time of day: where the clock was
  * set back, a coordinator that starts can only see that it is too far off, and gives it once more (src/server/round/restarted.ts).
  */
-function checkTimes({ coordinator }, { rounds, faults }, check) {
+function checkTimes({ coordinator }, { rounds }, check) {
   let open;
-  const setBack = faults.some(({ kind, byMs }) => kind === 'clock-jump' && byMs < 0);
   for (const line of coordinator.logs) {
     if (typeof line.phase !== 'string' || !/^run (is|has)/.test(line.msg ?? '')) continue;
     if (open !== undefined) {
-      const absences = coordinator.away
-        .map(([from, to]) => Math.min(to, line.at) - Math.max(from, open.at))
-        .filter((ms) => ms > 0);
-      const absent = absences.reduce((sum, ms) => sum + ms, 0);
-      const most = rounds.deadlineMs * (setBack ? 1 + absences.length : 1) + SLACK_MS;
+      const absences = coordinator.away.filter(([from, to]) => from < line.at && to > open.at);
+      const absent = absences.reduce(
+        (sum, [from, to]) => sum + Math.min(to, line.at) - Math.max(from, open.at),
+        0,
+      );
+      const again = absences.filter(([, to]) => to > coordinator.setBack).length;
+      const most = rounds.deadlineMs * (1 + again) + SLACK_MS;
       const took = line.at - open.at - absent;
       check(
         took <= most,

@@ -15,6 +15,8 @@ export class Daemon {
   starts = 0;
   /** Times at which it was not there: [from, to]. */
   away = [];
+  /** When its clock was first set back. */
+  setBack = undefined;
   #control = { offsetMs: 0, diskFull: 0 };
 
   constructor(name, args, { preload, controlFile, onLine = () => undefined }) {
@@ -125,8 +127,10 @@ export class Daemon {
     this.#write();
   }
 
-  get control() {
-    return this.#control;
+  /** Sets its clock by so much; remembers when it was set back. */
+  setClock(byMs) {
+    if (byMs < 0) this.setBack ??= performance.now();
+    this.set({ offsetMs: this.#control.offsetMs + byMs });
   }
 
   #write() {

@@ -16,8 +16,7 @@ const DOERS = {
   delay: ({ proxies }, { silo, forMs }) => proxies.get(silo).delay(forMs),
   truncate: ({ proxies }, { silo, afterBytes }) => proxies.get(silo).truncate(afterBytes),
   duplicate: ({ proxies }, { silo }) => proxies.get(silo).duplicate(),
-  'clock-jump': ({ coordinator }, { byMs }) =>
-    coordinator.set({ offsetMs: coordinator.control.offsetMs + byMs }),
+  'clock-jump': ({ coordinator }, { byMs }) => coordinator.setClock(byMs),
   'disk-full': ({ coordinator }, fault) => diskFull(coordinator, fault),
   'disk-full-silo': ({ silos }, fault) => diskFull(silos.get(fault.silo), fault),
 };

@@ -12,7 +12,7 @@ export class WarmWorker {
     this.#thread = new KeptThread(settings, {
       onMessage: (answer) => this.#answer?.(answer as ThreadAnswer<never>),
       onDeath: (cause) => {
-        this.#died?.(new FedrotError('internal', `an aggregation failed: ${cause.message}`, { cause }));
+        this.#died?.(new FedrotError('internal', `a thread failed: ${cause.message}`, { cause }));
       },
     });
   }

@@ -78,7 +78,11 @@ export class KeptThread {
     clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#worker = undefined;
-    if (worker !== undefined) this.#before = worker.terminate();
+    if (worker !== undefined) this.#awaitEnd(worker.terminate());
+  }
+
+  #awaitEnd(ended: Promise<unknown>): void {
+    this.#before = Promise.all([this.#before, ended]);
   }
 
   #start(): Worker {
@@ -88,14 +92,16 @@ export class KeptThread {
     const died = (cause: Error): void => {
       if (this.#worker !== worker) return; // it was ended, and another may be at work
       this.#worker = undefined;
-      this.#before = exited;
+      this.#awaitEnd(exited);
       clearTimeout(this.#idle);
       this.#events.onDeath(cause);
     };
     worker.on('message', (message: unknown) => {
       if (this.#worker === worker) this.#events.onMessage(message);
     });
-    worker.on('error', died);
+    worker.on('error', (thrown: unknown) => {
+      died(thrown instanceof Error ? thrown : new FedrotError('internal', `thrown: ${String(thrown)}`));
+    });
     worker.on('exit', (exitCode) => {
       died(new FedrotError('internal', `the thread ended (${exitCode}) without an answer`));
     });

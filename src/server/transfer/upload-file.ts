@@ -31,7 +31,7 @@ export interface Upload {
   finish(digest: Uint8Array): Promise<Received>;
   /** As DurableFile.publish. */
   publish(path: string): Promise<void>;
-  /** Makes durable what has come, to be continued. The payload bytes that are kept. Throws also, after that, what a chunk failed with that no call has said. */
+  /** Makes durable what has come, to be continued. The payload bytes that are kept. Throws also, after that, storage_full or storage_failed of a chunk that no call has said. */
   suspend(): Promise<number>;
   discard(): Promise<void>;
 }
@@ -56,7 +56,7 @@ export async function openUpload({ path, tensors, offset }: UploadPlace): Promis
 }
 
 /** What has been written is no worse for that. */
-const isOfDisk = (thrown: unknown): boolean =>
+export const isOfDisk = (thrown: unknown): boolean =>
   thrown instanceof FedrotError && (thrown.code === 'storage_full' || thrown.code === 'storage_failed');
 
 class UploadFile implements Upload {

@@ -4,7 +4,7 @@ import { workerUrl } from '../../worker-url.js';
 import { outcomeOf } from '../threads/answer.js';
 import { KeptThread, type ThreadSettings } from '../threads/kept-thread.js';
 import type { Answer, Call, CallName, UploadCalls } from './upload-calls.js';
-import { openUpload, type Received, type Upload, type UploadPlace } from './upload-file.js';
+import { isOfDisk, openUpload, type Received, type Upload, type UploadPlace } from './upload-file.js';
 
 const WORKER = workerUrl(import.meta.url, './upload-worker.js');
 /** Chunks of an upload that are being worked on: one while the next is on its way. */
@@ -162,7 +162,10 @@ class ThreadUpload implements Upload {
   async suspend(): Promise<number> {
     const kept = await this.ask('suspend', []).finally(this.over);
     // A disk that was full just when the stream was cut: nobody has heard of it yet.
-    if (!this.#told) await Promise.all(this.#under);
+    if (!this.#told)
+      await Promise.all(this.#under).catch((thrown: unknown) => {
+        if (isOfDisk(thrown)) throw thrown;
+      });
     return kept;
   }
 
