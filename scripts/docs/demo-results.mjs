@@ -27,7 +27,7 @@ export function demoResults(root) {
       row('as trained', plain, ` (always "ham": ${percent(plain.majority)})`),
       row('each turned by a random rotation of its factors', turned),
       '',
-      `Seed ${plain.seed}, ${plain.errorRatios.length} rounds, ${duration(plain.seconds)} on two cores that were busy with other work too.`,
+      `Seed ${plain.seed}, ${plain.errorRatios.length} rounds, ${duration(plain.seconds)} on two cores.`,
     ].join('\n');
   };
   return { 'demo results': table };
