@@ -82,7 +82,7 @@ export class KeptThread {
   }
 
   #awaitEnd(ended: Promise<unknown>): void {
-    this.#before = Promise.all([this.#before, ended]);
+    this.#before = Promise.all([this.#before, ended]).then(() => undefined);
   }
 
   #start(): Worker {
